@@ -1,0 +1,1 @@
+"""The `aiplatform` command: one file per command group."""

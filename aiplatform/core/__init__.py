@@ -1,0 +1,1 @@
+"""Ids, clock, errors, settings, plug-in hooks and the message catalogue. Knows no framework."""

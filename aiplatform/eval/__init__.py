@@ -1,0 +1,1 @@
+"""Scorers, metrics with error bars, batch evaluation on Ray Data, comparison and gates."""

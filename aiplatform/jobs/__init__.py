@@ -1,0 +1,1 @@
+"""Submit, watch and stop Ray jobs for a tenant."""

@@ -1,0 +1,1 @@
+"""Data sets, experiments, models and lineage: the bridge to MLflow."""

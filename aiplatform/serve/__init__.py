@@ -1,0 +1,1 @@
+"""Models on Ray Serve: deployments, the model door and the inference protocols."""

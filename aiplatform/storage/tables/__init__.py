@@ -1,0 +1,5 @@
+"""Every table of the platform, one module a room; importing this package declares them all."""
+
+from aiplatform.storage.tables.base import metadata
+
+__all__ = ["metadata"]

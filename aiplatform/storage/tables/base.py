@@ -1,0 +1,36 @@
+"""What every table has: a tenant, a project, and names that migrations can rely on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Column, MetaData, String, Table
+
+SLUG: Final = String(40)
+ID: Final = String(64)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def tenant_table(name: str, *items: Any, project: bool = True) -> Table:
+    """A table whose rows belong to a tenant and, with `project`, to one project of it.
+
+    `tenant_id` is the first column of the primary key. Where rows may belong to the tenant as a whole, `project` is
+    False and `project_id` stays empty or names the project as a plain value.
+    """
+    return Table(
+        name,
+        metadata,
+        Column("tenant_id", SLUG, primary_key=True),
+        Column("project_id", SLUG, nullable=not project),
+        *items,
+        info={"project": project},
+    )

@@ -1,0 +1,1 @@
+"""Tenants, projects, principals, keys, roles, audit, and the authentication of every entry."""

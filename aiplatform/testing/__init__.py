@@ -1,0 +1,1 @@
+"""Fakes, factories and fixtures for tests, shipped to users."""

@@ -1,0 +1,1 @@
+"""Run specs and training runs on Ray Train."""
