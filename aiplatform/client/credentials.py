@@ -84,3 +84,17 @@ def _written(file: Path) -> str | None:
         return file.read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
+
+
+def openai_url() -> str:
+    """Base address for OpenAI clients: `openai.OpenAI(base_url=aip.openai_url(), api_key=aip.api_key())`."""
+    return f"{find_credentials().url}/v1"
+
+
+def api_key() -> str:
+    """The key that this process acts with.
+
+    Raises:
+        UnauthenticatedError: None was found.
+    """
+    return find_credentials().current_key()

@@ -157,9 +157,9 @@ def load(
     for name, value in _flatten(_read(path) if path else {}).items():
         _put(values, sources, name, value, str(path))
     for variable, value in sorted(environment.items()):
-        name = _setting_of(variable)
-        if name is not None:
-            _put(values, sources, name, value, variable)
+        setting = _setting_of(variable)
+        if setting is not None:
+            _put(values, sources, setting, value, variable)
     for name, value in (flags or {}).items():
         if value is not None:
             _put(values, sources, name, value, N_("flag"))
