@@ -1,12 +1,15 @@
-"""The message catalogue's upkeep: `update` gathers texts from the code, `compile` writes what the program reads, `check` compares.
+"""The message catalogue's upkeep.
 
-Run from the repository's root: `python scripts/messages.py update`, translate the empty entries of
+`update` gathers texts from the code, `compile` writes what the program reads, `check` compares. From the repository's
+root: `python scripts/messages.py update`, translate the empty entries of
 `aiplatform/core/locale/zh_CN/LC_MESSAGES/aiplatform.po`, then `python scripts/messages.py compile`.
 """
 
 from __future__ import annotations
 
 import io
+import re
+import string
 import sys
 from pathlib import Path
 
@@ -25,7 +28,7 @@ KEYWORDS = {"N_": None, "_": None, "gettext": None, "ngettext": (1, 2)}
 def gathered() -> Catalog:
     """Every text that the code and the templates mark."""
     with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
-        methods, options = parse_mapping_cfg(file)
+        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
     catalog = Catalog(project="aiplatform", charset="utf-8")
     found = extract_from_dir(ROOT, methods, options, KEYWORDS, comment_tags=("Translators:",), strip_comment_tags=True)
     for filename, _line, message, comments, context in found:
@@ -46,6 +49,15 @@ def compiled(catalog: Catalog) -> bytes:
     buffer = io.BytesIO()
     write_mo(buffer, catalog)
     return buffer.getvalue()
+
+
+def fields_of(text: str) -> set[str]:
+    """Names of the `{field}` and `%(field)s` places of a text; a text that is no template has none."""
+    try:
+        braces = {name for _, name, _, _ in string.Formatter().parse(text) if name}
+    except ValueError:
+        braces = set()
+    return braces | set(re.findall(r"%\((\w+)\)", text))
 
 
 def problems() -> list[str]:

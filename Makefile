@@ -1,0 +1,57 @@
+# One line a habit; each calls `aiplatform` or a standard tool. `make help` lists them.
+VENV ?= .venv
+BIN := $(VENV)/bin
+export VENV
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs test test-slow check format bench docs messages environment environment-dev
+
+help:  ## List the habits
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+up: environment  ## Environment, install, the platform and its tour; leaves it running and prints one address
+	@$(BIN)/aiplatform up
+	@$(BIN)/aiplatform tour
+
+down:  ## Stop the platform; data stay
+	@$(BIN)/aiplatform down
+
+status:  ## Tell what runs
+	@$(BIN)/aiplatform status
+
+logs:  ## Follow the logs
+	@$(BIN)/aiplatform logs --follow
+
+test: environment-dev  ## Environment, install, every test tier that runs on any machine
+	@scripts/test-tools
+	@$(BIN)/python -m pytest -m "not slow" -q
+
+test-slow: environment-dev  ## The tests that take many minutes
+	@scripts/test-tools
+	@$(BIN)/python -m pytest -m slow -q
+
+check: environment-dev  ## Lint, format, types, import contracts, message catalogue
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/messages.py check
+
+format: environment-dev  ## Format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: environment-dev  ## Benchmarks, as ratios against peers in one run
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: environment-dev  ## Build the documentation site into site/
+	@$(BIN)/mkdocs build --strict
+
+messages: environment-dev  ## Gather texts for translation and compile the catalogue
+	@$(BIN)/python scripts/messages.py update
+
+environment:
+	@scripts/environment platform
+
+environment-dev:
+	@scripts/environment dev
