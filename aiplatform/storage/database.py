@@ -50,7 +50,7 @@ class Transaction:
 
     def execute(self, statement: Select[Any] | Update | Delete) -> CursorResult[Any]:
         """Run a statement within the scope."""
-        return self._connection.execute(scoped_statement(statement, self.scope))  # type: ignore[return-value]
+        return self._connection.execute(scoped_statement(statement, self.scope))
 
     def insert(self, statement: Insert, rows: Rows | Mapping[str, Any]) -> CursorResult[Any]:
         """Insert one row or many; tenant and project are filled in.
@@ -90,7 +90,7 @@ class SystemTransaction:
 
     def execute(self, statement: Executable, parameters: Rows | Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """Run a statement as it is."""
-        return self._connection.execute(statement, parameters)  # type: ignore[return-value]
+        return self._connection.execute(statement, parameters)
 
 
 class Database:
