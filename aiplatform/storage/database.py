@@ -13,6 +13,7 @@ from sqlalchemy import (
     Engine,
     Insert,
     Select,
+    Table,
     Update,
     create_engine,
     event,
@@ -25,6 +26,7 @@ from sqlalchemy.sql.expression import Executable
 from aiplatform.core.errors import TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.core.scope import Scope
+from aiplatform.storage.bulk import insert_rows
 from aiplatform.storage.scoping import scoped_insert, scoped_statement
 
 BUSY_TIMEOUT_MS: Final = 10_000
@@ -59,6 +61,17 @@ class Transaction:
             ValueError: A row names another tenant or project than the scope's.
         """
         return self._connection.execute(statement, scoped_insert(statement, rows, self.scope))
+
+    def insert_rows(self, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert many rows of this tenant at the driver's speed; a row whose key is there already is left out.
+
+        Args:
+            table: A tenant's table.
+            columns: Names in the order of each row: `project_id` among them where the table has one, no `tenant_id`.
+            rows: Values. None is fine.
+        """
+        if rows:
+            insert_rows(self._connection, table, columns, rows, self.scope.tenant_id)
 
     def raw(self, sql: str, parameters: Mapping[str, Any] | Rows | None = None) -> CursorResult[Any]:
         """Run SQL written by hand, for hot paths and what one dialect alone can do.
@@ -140,6 +153,12 @@ class Database:
                 say = text("SELECT set_config('aiplatform.purpose', :purpose, true)")
                 connection.execute(say, {"purpose": purpose})
             yield SystemTransaction(connection, purpose)
+
+    @contextmanager
+    def owner(self) -> Iterator[Connection]:
+        """A transaction in which tables are made, as the role that owns them: partitions, never rows."""
+        with self._begin(write=True) as connection:
+            yield connection
 
     def close(self) -> None:
         """Give all connections back."""

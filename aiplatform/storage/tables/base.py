@@ -20,17 +20,24 @@ metadata = MetaData(
 )
 
 
-def tenant_table(name: str, *items: Any, project: bool = True) -> Table:
+def tenant_table(name: str, *items: Any, project: bool = True, project_key: bool = False) -> Table:
     """A table whose rows belong to a tenant and, with `project`, to one project of it.
 
     `tenant_id` is the first column of the primary key. Where rows may belong to the tenant as a whole, `project` is
     False and `project_id` stays empty or names the project as a plain value.
+
+    Args:
+        name: The table's name.
+        items: Its further columns, constraints and indexes.
+        project: Whether a transaction of one project sees and writes that project's rows only.
+        project_key: Whether `project_id` is the second column of the primary key.
     """
     return Table(
         name,
         metadata,
         Column("tenant_id", SLUG, primary_key=True),
-        Column("project_id", SLUG, nullable=not project),
+        Column("project_id", SLUG, primary_key=project_key, nullable=not (project or project_key)),
         *items,
         info={"project": project},
+        **options,
     )

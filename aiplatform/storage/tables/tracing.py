@@ -1,0 +1,119 @@
+"""Spans, the summaries of their traces, scores, and what the text index has yet to read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from aiplatform.storage.tables.base import ID, tenant_table
+
+TRACE_ID: Final = String(32)
+SPAN_ID: Final = String(16)
+RESOURCE_KEY: Final = String(32)
+
+spans = tenant_table(
+    "spans",
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("span_id", SPAN_ID, primary_key=True),
+    # Days since 1970 of the start: PostgreSQL keeps a partition a day, and a partition's key must be part of the key.
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("parent_id", SPAN_ID),
+    Column("name", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("duration_ns", BigInteger),  # empty while the span runs
+    Column("service", Text),
+    Column("model", Text),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cache_read_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("cost", Float),
+    Column("error", Text),
+    Column("resource_key", RESOURCE_KEY, nullable=False),
+    Column("raw", LargeBinary, nullable=False),  # opentelemetry.proto.trace.v1.Span
+    project_key=True,
+    postgresql_partition_by="RANGE (day)",
+)
+
+span_resources = tenant_table(
+    "span_resources",
+    Column("resource_key", RESOURCE_KEY, primary_key=True),  # hash of the two values below
+    Column("resource", LargeBinary, nullable=False),  # opentelemetry.proto.resource.v1.Resource
+    Column("scope", LargeBinary, nullable=False),  # opentelemetry.proto.common.v1.InstrumentationScope
+    project_key=True,
+)
+
+traces = tenant_table(
+    "traces",
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("name", Text),
+    Column("status", String(8), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("duration_ns", BigInteger, nullable=False),
+    Column("root_span_id", SPAN_ID),
+    Column("has_root", Boolean, nullable=False),
+    Column("num_spans", Integer, nullable=False),
+    Column("num_errors", Integer, nullable=False),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cache_read_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("cost", Float),
+    Column("input_preview", Text),
+    Column("output_preview", Text),
+    Column("models", Text, nullable=False),  # names between line feeds, one before and one after each
+    Column("kinds", Text, nullable=False),  # likewise
+    Column("service", Text),
+    Column("session_id", Text),
+    Column("user_id", Text),
+    Column("first_day", Integer, nullable=False),
+    Column("last_day", Integer, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    Column("is_settled", Boolean, nullable=False),  # no: its figures were carried forward, and are to be summed again
+    Index("ix_traces_newest", "tenant_id", "project_id", "start_ns"),
+    project_key=True,
+)
+
+span_changes = tenant_table(
+    "span_changes",
+    Column("change_id", ID, primary_key=True),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("num_spans", Integer, nullable=False),
+    Column("keys", LargeBinary, nullable=False),  # 28 bytes a span: trace id, span id, day
+    Index("ix_span_changes_oldest", "created_ns"),
+)
+
+span_texts = tenant_table(
+    "span_texts",
+    # PostgreSQL's text index; SQLite keeps its own in a second file and leaves this table empty.
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("span_id", SPAN_ID, primary_key=True),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("words", ARRAY(Text).with_variant(Text(), "sqlite"), nullable=False),
+    Index("ix_span_texts_words", "words", postgresql_using="gin"),
+    project_key=True,
+)
+
+scores = tenant_table(
+    "scores",
+    Column("score_id", ID, primary_key=True),
+    Column("trace_id", TRACE_ID, nullable=False),
+    Column("span_id", SPAN_ID),
+    Column("name", Text, nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("number", Float),
+    Column("label", Text),
+    Column("source", String(16), nullable=False),
+    Column("comment", Text),
+    Column("principal", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Index("ix_scores_trace", "tenant_id", "project_id", "trace_id"),
+    project_key=True,
+)
