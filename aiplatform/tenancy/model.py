@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
 from aiplatform.core.errors import PermissionDeniedError
 from aiplatform.core.i18n import N_
@@ -24,6 +27,11 @@ class Caller:
     """What the key is limited to; None means all that the role may."""
 
     key_id: str | None = None
+    owner: str | None = None
+    """Whose key it is (`user:lin@example.com`, `service:cluster`); None for the platform's own processes."""
+
+    is_project_bound: bool = False
+    """Whether the key belongs to this one project, so that the caller cannot choose another."""
 
     @property
     def scope(self) -> Scope:
@@ -53,3 +61,116 @@ class Caller:
                 principal=self.principal,
                 permission=str(permission),
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A team, and everything that is its own."""
+
+    tenant_id: str
+    name: str
+    created_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A part of a tenant's work: it has traces, experiments, models of its own."""
+
+    project_id: str
+    name: str
+    created_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A person of a tenant, known by their e-mail address."""
+
+    email: str
+    name: str
+    role: Role
+    created_ns: int
+
+
+class KeyKind(StrEnum):
+    """How a key came to be."""
+
+    API = "api"
+    """Made by an admin, for a person or a program."""
+
+    SNIPPET = "snippet"
+    """Made when a page's snippet was copied: writes only, one project, expires."""
+
+    SERVICE = "service"
+    """Of a cluster's own principal: short-lived, renewed by its holder."""
+
+    DELEGATED = "delegated"
+    """Of a job that acts as its submitter: short-lived, renewed while the job lives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """What is known of a key, which is never the key itself."""
+
+    key_id: str
+    """The visible prefix, `aip_1a2b3c4d`."""
+
+    kind: KeyKind
+    name: str
+    owner: str
+    role: Role
+    scopes: frozenset[Permission] | None
+    project_id: str | None
+    """The project it is bound to; None where it opens every project of the tenant."""
+
+    created_ns: int
+    created_by: str
+    lifetime_ns: int | None = None
+    expires_ns: int | None = None
+    revoked_ns: int | None = None
+    last_used_ns: int | None = None
+    """Exact to a minute."""
+
+    def is_active(self, now_ns: int) -> bool:
+        """Whether it opens anything now."""
+        return self.revoked_ns is None and (self.expires_ns is None or now_ns < self.expires_ns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key just made: the one moment in which its text is known."""
+
+    key: ApiKey
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """A browser session just begun; `token` goes into the cookie and nowhere else."""
+
+    token: str = field(repr=False)
+    tenant_id: str
+    expires_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTenant:
+    """A tenant just made, with its first admin's key."""
+
+    tenant: Tenant
+    admin_key: NewKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """Somebody changed something."""
+
+    event_id: str
+    at_ns: int
+    principal: str
+    action: str
+    """`<noun>.<verb>`, such as `keys.create`."""
+
+    target: str
+    project_id: str | None
+    detail: Mapping[str, Any]
+    request_id: str | None

@@ -1,0 +1,148 @@
+"""Finds the caller behind a request's headers: from memory where the same key was seen a moment ago, else in the database.
+
+A key's standing is remembered for `CACHE_TTL_S`: so long at most does a revoked key, a changed role or a removed member
+live on in a process that is not the one where the change was made.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from aiplatform.core.clock import Clock, SystemClock
+from aiplatform.core.errors import AIPlatformError, NotFoundError
+from aiplatform.core.i18n import N_
+from aiplatform.storage.database import Database
+from aiplatform.tenancy.credentials import Credential, credential_of, refused
+from aiplatform.tenancy.lookup import Standing, find_standing, touch_key
+from aiplatform.tenancy.model import Caller
+from aiplatform.tenancy.policy import effective_role
+from aiplatform.tenancy.routing import unauthenticated
+
+logger = logging.getLogger(__name__)
+
+CACHE_TTL_S: Final = 5.0
+CACHE_SIZE: Final = 4096
+LAST_USE_EVERY_NS: Final = 60 * 1_000_000_000
+
+Monotonic = Callable[[], float]
+
+
+class Authenticator:
+    """Keys and browser sessions to callers. Thread safe.
+
+    Args:
+        database: Where keys are kept.
+        clock: What time it is, for expiry.
+        monotonic: Seconds that only grow, for the age of what is remembered.
+        cache_ttl_s: How long a caller is remembered.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock | None = None,
+        monotonic: Monotonic = time.monotonic,
+        cache_ttl_s: float = CACHE_TTL_S,
+    ) -> None:
+        self._database = database
+        self._clock: Clock = clock or SystemClock()
+        self._monotonic = monotonic
+        self._ttl_s = cache_ttl_s
+        self._known: dict[Credential, tuple[Caller, float]] = {}
+        self._lock = threading.Lock()  # protects writes of `_known`; a lookup in a dict is safe without
+        self._touching = ThreadPoolExecutor(max_workers=1, thread_name_prefix="key-last-use")
+
+    def authenticate(self, headers: Mapping[str, str]) -> Caller:
+        """The caller that the headers (names in lower case) speak for; it may ask the database.
+
+        Raises:
+            UnauthenticatedError: They carry no key, or one that opens nothing.
+            NotFoundError: They ask for a project that the caller's tenant does not have.
+        """
+        credential = credential_of(headers)
+        if credential is None:
+            raise unauthenticated()
+        return self.remembered(credential) or self.look_up(credential)
+
+    def remembered(self, credential: Credential) -> Caller | None:
+        """The caller, where this credential was looked up a moment ago; it never blocks."""
+        entry = self._known.get(credential)
+        return entry[0] if entry is not None and self._monotonic() < entry[1] else None
+
+    def look_up(self, credential: Credential) -> Caller:
+        """The caller, from the database.
+
+        Raises:
+            UnauthenticatedError: The credential opens nothing.
+            NotFoundError: There is no such project for it.
+        """
+        now_ns = self._clock.now_ns()
+        standing = find_standing(self._database, credential, now_ns)
+        if standing is None:
+            raise refused()
+        caller = _caller(standing, credential)
+        self._remember(credential, caller, standing, now_ns)
+        if standing.last_used_ns is None or now_ns - standing.last_used_ns >= LAST_USE_EVERY_NS:
+            self._touching.submit(self._touch, standing, now_ns)
+        return caller
+
+    def forget(self) -> None:
+        """Ask the database again for everybody: called where keys, roles or members were changed."""
+        with self._lock:
+            self._known.clear()
+
+    def close(self) -> None:
+        """Write the last uses that wait, and end."""
+        self._touching.shutdown(wait=True)
+
+    def _remember(self, credential: Credential, caller: Caller, standing: Standing, now_ns: int) -> None:
+        seconds = self._ttl_s
+        if standing.expires_ns is not None:
+            seconds = min(seconds, (standing.expires_ns - now_ns) / 1_000_000_000)
+        now = self._monotonic()
+        with self._lock:
+            if len(self._known) >= CACHE_SIZE:
+                self._known = {kept: entry for kept, entry in self._known.items() if now < entry[1]}
+            if len(self._known) < CACHE_SIZE:
+                self._known[credential] = (caller, now + seconds)
+
+    def _touch(self, standing: Standing, now_ns: int) -> None:
+        try:
+            touch_key(self._database, standing, now_ns, at_most_every_ns=LAST_USE_EVERY_NS)
+        except AIPlatformError:
+            logger.warning("the last use of a key was not recorded", extra={"key_id": standing.key_id})
+
+
+def _caller(standing: Standing, credential: Credential) -> Caller:
+    project_id = _project(standing, credential)
+    return Caller(
+        tenant_id=standing.tenant_id,
+        project_id=project_id,
+        principal=standing.owner if credential.is_session or standing.is_service else f"key:{standing.key_id}",
+        role=effective_role(standing.role, standing.member_role),
+        scopes=standing.scopes,
+        key_id=standing.key_id,
+        owner=standing.owner,
+        is_project_bound=standing.bound_project_id is not None,
+    )
+
+
+def _project(standing: Standing, credential: Credential) -> str:
+    asked = credential.project_id
+    allowed = [standing.bound_project_id] if standing.bound_project_id else standing.project_ids
+    if asked in allowed:
+        return asked
+    if asked is not None and credential.is_project_required:
+        raise NotFoundError(
+            N_("There is no project {name!r} for this key."),
+            hint=N_("`aiplatform projects list` shows those there are."),
+            reason="project.unknown",
+            name=asked,
+        )
+    return "default" if "default" in allowed else allowed[0]
