@@ -1,1 +1,1 @@
-"""Ray: starting and ending a local cluster, its Serve applications and its jobs."""
+"""The local Ray that the platform owns: its ports, processes, environment and Serve's REST interface."""
