@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
@@ -189,8 +188,12 @@ class ScorerRef:
     """Which scorer gave a score, down to its version."""
 
     name: str
-    version: str
+    version: str = "1"
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    kind: MetricKind | None = None
+    """`mean` where values between 0 and 1 may occur, even if none did; None lets the values decide."""
+
+    lower_is_better: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +204,10 @@ class MetricValue:
     kind: MetricKind
     value: float | None
     """None where nothing was scored."""
+
+    measure: str = "mean"
+    """How it follows from the rows: `mean`, `auc`, `false_answers`, `false_abstentions`, `latency_mean`, `latency_p95`,
+    `errors`."""
 
     low: float | None = None
     high: float | None = None
@@ -620,9 +627,13 @@ def _joined(messages: tuple[Message, ...], locale: str) -> str:
     return ("" if locale.startswith("zh") else " ").join(each.localized(locale) for each in messages)
 
 
-@cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(kind)
+_ADAPTERS: Final[dict[Any, TypeAdapter[Any]]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def to_json(value: Any) -> Any:
@@ -632,4 +643,5 @@ def to_json(value: Any) -> Any:
 
 def from_json(kind: type[T], data: Any) -> T:
     """The value that `to_json` wrote. Unknown fields of later versions are ignored."""
-    return _adapter(kind).validate_python(data)
+    value: T = _adapter(kind).validate_python(data)
+    return value

@@ -22,7 +22,7 @@ class EvaluationService:
     """Evaluation runs of a project, and what their comparison establishes."""
 
     def create(self, caller: Caller, run: Mapping[str, Any], *, start: bool = False) -> EvaluationRun:
-        """Record a new run, and with `start` submit it as a job. The same run id again answers with the run as it is."""
+        """Record a new run, and with `start` submit it as a job. The same run id again answers with that run."""
         raise NotImplementedError
 
     def update(self, caller: Caller, run_id: str, change: Mapping[str, Any]) -> EvaluationRun:
@@ -48,11 +48,11 @@ class EvaluationService:
         *,
         limit: int = 50,
         after: str | None = None,
-        slice: str | None = None,
+        in_slice: str | None = None,
         metric: str | None = None,
         state: str | None = None,
     ) -> RowPage:
-        """Row results; `slice` is `column=value`, `metric` with `state` keeps rows whose score is in that state."""
+        """Row results; `in_slice` is `column=value`, `metric` with `state` keeps rows whose score is in that state."""
         raise NotImplementedError
 
     def check_gate(self, caller: Caller, run_id: str, gate: str, *, baseline: str | None = None) -> GateResult:
@@ -87,7 +87,7 @@ class EvaluationService:
         candidate: str | None = None,
         metric: str | None = None,
         change: str | None = None,
-        slice: str | None = None,
+        in_slice: str | None = None,
         limit: int = 20,
         after: str | None = None,
     ) -> ChangePage:
