@@ -20,7 +20,7 @@ MAX_REPLICAS: Final = 64
 MAX_PARAMS_BYTES: Final = 64 * 1024
 APPLICATION_PREFIX: Final = "model-"
 _IMPORT_PATH: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_VERSION_REF: Final = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@:]+))")
+_VERSION_REF: Final = re.compile(r"models:/(?P<name>[^/@:]+)(?:[/@](?P<version>\d+)|@(?P<alias>[A-Za-z][^/@:]*))")
 
 
 class Protocol(StrEnum):
@@ -66,11 +66,11 @@ class VersionRef:
     """A registered model's version, by number or by alias."""
 
     name: str
-    version: str | None = None
+    version: int | None = None
     alias: str | None = None
 
     def __str__(self) -> str:
-        return f"models:/{self.name}/{self.version}" if self.version else f"models:/{self.name}@{self.alias}"
+        return f"models:/{self.name}@{self.alias}" if self.version is None else f"models:/{self.name}/{self.version}"
 
     @classmethod
     def parse(cls, text: str) -> VersionRef:
@@ -87,7 +87,8 @@ class VersionRef:
                 reason="deployment.version_ref",
                 text=text,
             )
-        return cls(**match.groupdict())
+        name, version, alias = match["name"], match["version"], match["alias"]
+        return cls(name=name, version=None if version is None else int(version), alias=alias)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +99,18 @@ class DeploymentSpec:
     """The `model` that clients ask for."""
 
     target: str
-    """`models:/qa/3`, `models:/qa@champion` or the class `package.module:Class`."""
+    """`models:/qa/3`, `models:/qa@champion` or the class `package.module:Class`. An alias is kept as the version that
+    it named when it was applied."""
 
     engine: str | None = None
-    """Class that runs a registered version (`package.module:Class`); None: the version's own word, else MLflow's."""
+    """Class that runs a registered version (`package.module:Class`); None: the one it was registered with, else
+    MLflow's own for `infer`."""
 
     code: str | None = None
     """Artifact path of a zip with the user's modules, put on the replica's import path."""
 
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the class; JSON values. A registered version adds `model_path`."""
+    """Keyword arguments of the class; JSON values. A registered version adds `model_path`, the folder of its files."""
 
     replicas: int = 1
     """Copies that answer; 0 stops the deployment and keeps it."""
@@ -120,6 +123,11 @@ class DeploymentSpec:
 
     protocol: Protocol = Protocol.CHAT
     description: str = ""
+
+    @property
+    def import_path(self) -> str | None:
+        """The class that runs; None where a registered version was not looked up yet."""
+        return self.engine if self.target.startswith("models:/") else self.target
 
     @property
     def version_ref(self) -> VersionRef | None:
@@ -211,16 +219,16 @@ def spec_from(values: Mapping[str, Any]) -> DeploymentSpec:
     known = DeploymentSpec.__slots__
     unknown = next((key for key in values if key not in known), None)
     if unknown is not None:
-        raise _wrong(unknown, N_("no field of a deployment has this name"))
+        raise _wrong(unknown, N_("A deployment has no field {field!r}."))
     for name in ("name", "target"):
         if not isinstance(values.get(name), str):
-            raise _wrong(name, N_("a text is needed"))
+            raise _wrong(name, N_("{field!r} of a deployment must be a text."))
     given = {key: value for key, value in values.items() if value is not None}
     if "protocol" in given:
         try:
             given["protocol"] = Protocol(given["protocol"])
         except ValueError:
-            raise _wrong("protocol", N_("chat or infer is needed")) from None
+            raise _wrong("protocol", N_("{field!r} of a deployment must be chat or infer.")) from None
     return checked(DeploymentSpec(**given))
 
 
@@ -239,36 +247,37 @@ def checked(spec: DeploymentSpec) -> DeploymentSpec:
             target=spec.target,
         )
     if spec.engine is not None and not (isinstance(spec.engine, str) and _IMPORT_PATH.fullmatch(spec.engine)):
-        raise _wrong("engine", N_("a class is written package.module:Class"))
+        raise _wrong("engine", N_("{field!r} of a deployment must be a class, written package.module:Class."))
     if spec.code is not None and not isinstance(spec.code, str):
-        raise _wrong("code", N_("a text is needed"))
+        raise _wrong("code", N_("{field!r} of a deployment must be a text."))
     if not isinstance(spec.replicas, int) or isinstance(spec.replicas, bool) or not 0 <= spec.replicas <= MAX_REPLICAS:
-        raise _wrong("replicas", N_("a whole number from 0 to 64 is needed"))
+        raise _wrong("replicas", N_("{field!r} of a deployment must be a whole number from 0 to 64."))
     for name, value in (("num_cpus", spec.num_cpus), ("num_gpus", spec.num_gpus)):
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
-            raise _wrong(name, N_("a number that is not negative is needed"))
+            raise _wrong(name, N_("{field!r} of a deployment must be a number from 0."))
     if not isinstance(spec.description, str):
-        raise _wrong("description", N_("a text is needed"))
+        raise _wrong("description", N_("{field!r} of a deployment must be a text."))
     _check_params(spec.params)
     return spec
 
 
 def _check_params(params: Any) -> None:
     if not isinstance(params, Mapping) or not all(isinstance(key, str) for key in params):
-        raise _wrong("params", N_("an object with named values is needed"))
+        raise _wrong("params", N_("{field!r} of a deployment must be an object with named values."))
     try:
         size_bytes = len(json.dumps(dict(params), allow_nan=False))
     except (TypeError, ValueError):
-        raise _wrong("params", N_("only JSON values can be kept")) from None
+        raise _wrong("params", N_("{field!r} of a deployment may hold JSON values alone.")) from None
     if size_bytes > MAX_PARAMS_BYTES:
-        raise _wrong("params", N_("at most 64 KiB are kept; put large values into an artifact"))
+        raise _wrong(
+            "params", N_("{field!r} of a deployment is larger than 64 KiB; put large values into an artifact.")
+        )
 
 
-def _wrong(field_name: str, problem: str) -> InvalidError:
+def _wrong(field_name: str, message: str) -> InvalidError:
     return InvalidError(
-        N_("{field!r} of the deployment is wrong: {problem}."),
+        message,
         hint=N_("`aiplatform deployments apply --help` shows every field."),
         reason="deployment.field",
         field=field_name,
-        problem=problem,
     )

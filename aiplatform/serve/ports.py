@@ -42,8 +42,8 @@ class ModelHost(Protocol):
         """The model's whole answer, as JSON.
 
         Raises:
-            AIPlatformError: As the model raised it: `RemoteError` for the user's code, `TransientError` where no replica
-                can be reached.
+            AIPlatformError: As the model raised it; `RemoteError` where the user's code failed, `TransientError` where
+                no replica can be reached.
         """
         ...
 
@@ -117,8 +117,9 @@ class ResolvedVersion:
     """A registered version that exists."""
 
     name: str
-    version: str
-    tags: Mapping[str, str]
+    version: int
+    loader: str | None
+    """`module:Class` that it was registered with."""
 
 
 class ModelVersions(Protocol):
