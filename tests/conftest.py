@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiplatform.storage.database import Database
+from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
 from aiplatform.testing.databases import copy_sqlite, create_schema, empty_postgres
 from aiplatform.testing.postgres import PostgresServer, server_programs
@@ -79,3 +81,23 @@ def sqlite_database(sqlite_url: str) -> Iterator[Database]:
     opened = Database(sqlite_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def make_platform(database: Database) -> Iterator[Callable[..., PlatformUnderTest]]:
+    """A function that makes an in-process platform on the test's database; see `aiplatform.testing.asgi`."""
+    made: list[PlatformUnderTest] = []
+
+    def make(**options: Any) -> PlatformUnderTest:
+        made.append(PlatformUnderTest(database, **options))
+        return made[-1]
+
+    yield make
+    for platform in made:
+        platform.close()
+
+
+@pytest.fixture
+def platform(make_platform: Callable[..., PlatformUnderTest]) -> PlatformUnderTest:
+    """An in-process platform on the test's database: attach routes to it."""
+    return make_platform()

@@ -1,4 +1,4 @@
-"""Finds the caller behind a request's headers: from memory where the same key was seen a moment ago, else in the database.
+"""The caller behind a request's headers: from memory where the key was seen a moment ago, else from the database.
 
 A key's standing is remembered for `CACHE_TTL_S`: so long at most does a revoked key, a changed role or a removed member
 live on in a process that is not the one where the change was made.
@@ -18,6 +18,7 @@ from aiplatform.core.errors import AIPlatformError, NotFoundError
 from aiplatform.core.i18n import N_
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.credentials import Credential, credential_of, refused
+from aiplatform.tenancy.keys import KEY_PURPOSE, digest
 from aiplatform.tenancy.lookup import Standing, find_standing, touch_key
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.policy import effective_role
@@ -92,6 +93,12 @@ class Authenticator:
             self._touching.submit(self._touch, standing, now_ns)
         return caller
 
+    def is_valid(self, key: str, tenant_id: str) -> bool:
+        """Whether a key opens that tenant now; memory is not asked."""
+        credential = Credential(digest=digest(key, KEY_PURPOSE), is_session=False, project_id=None)
+        standing = find_standing(self._database, credential, self._clock.now_ns())
+        return standing is not None and standing.tenant_id == tenant_id
+
     def forget(self) -> None:
         """Ask the database again for everybody: called where keys, roles or members were changed."""
         with self._lock:
@@ -135,8 +142,8 @@ def _caller(standing: Standing, credential: Credential) -> Caller:
 
 def _project(standing: Standing, credential: Credential) -> str:
     asked = credential.project_id
-    allowed = [standing.bound_project_id] if standing.bound_project_id else standing.project_ids
-    if asked in allowed:
+    allowed = (standing.bound_project_id,) if standing.bound_project_id else standing.project_ids
+    if asked is not None and asked in allowed:
         return asked
     if asked is not None and credential.is_project_required:
         raise NotFoundError(

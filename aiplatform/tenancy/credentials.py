@@ -35,8 +35,8 @@ class Credential:
 def credential_of(headers: Mapping[str, str]) -> Credential | None:
     """The credential that a request's headers carry; None where they carry none.
 
-    A key in `Authorization` (Bearer, or Basic with the key as user or password) or `x-api-key` goes before the cookie of a
-    browser session.
+    A key in `Authorization` (Bearer, or Basic with the key as user or password) or `x-api-key` goes before the cookie
+    of a browser session.
 
     Args:
         headers: Names in lower case.

@@ -1,9 +1,9 @@
 """How an API key looks, and what of it is kept.
 
-`aip_<8 characters>_<40 characters>`: the first part is the key's public name, the second carries 200 random bits. What is
-stored is a BLAKE2b digest. A slow password hash would protect a secret that people choose; nobody guesses one of 2^200,
-and a fast digest lets every request be checked in microseconds and be found by an index. The digest is personalised, so
-that the digest of a session's token can never stand for that of a key.
+`aip_<8 characters>_<40 characters>`: the first part is the key's public name, the second carries 200 random bits. What
+is stored is a BLAKE2b digest. A slow password hash would protect a secret that people choose; nobody guesses one of
+2^200, and a fast digest lets every request be checked in microseconds and be found by an index. The digest is
+personalised, so that the digest of a session's token can never stand for that of a key.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ metadata = MetaData(
 )
 
 
-def tenant_table(name: str, *items: Any, project: bool = True, project_key: bool = False) -> Table:
+def tenant_table(name: str, *items: Any, project: bool = True, project_key: bool = False, **options: Any) -> Table:
     """A table whose rows belong to a tenant and, with `project`, to one project of it.
 
     `tenant_id` is the first column of the primary key. Where rows may belong to the tenant as a whole, `project` is
@@ -31,6 +31,7 @@ def tenant_table(name: str, *items: Any, project: bool = True, project_key: bool
         items: Its further columns, constraints and indexes.
         project: Whether a transaction of one project sees and writes that project's rows only.
         project_key: Whether `project_id` is the second column of the primary key.
+        options: Of one dialect (`postgresql_partition_by`).
     """
     return Table(
         name,

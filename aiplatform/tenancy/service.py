@@ -1,0 +1,52 @@
+"""Everything about tenants behind one name, assembled once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiplatform.core.clock import Clock, SystemClock
+from aiplatform.core.hooks import hookimpl
+from aiplatform.core.settings import Settings
+from aiplatform.storage.database import Database
+from aiplatform.tenancy.audit import AuditLog
+from aiplatform.tenancy.auth import Authenticator
+from aiplatform.tenancy.directory import Directory
+from aiplatform.tenancy.key_service import KeyService
+from aiplatform.tenancy.session_service import SessionService
+
+SWEEP_EVERY_S = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenancyService:
+    """The room's use cases, by noun."""
+
+    authenticator: Authenticator
+    directory: Directory
+    keys: KeyService
+    sessions: SessionService
+    audit: AuditLog
+
+    @hookimpl
+    def periodic(self) -> Iterable[tuple[str, float, Any]]:
+        """The worker's part: sessions and codes that have ended are removed."""
+        yield "tenancy.sweep", SWEEP_EVERY_S, self.sessions.sweep
+
+    def close(self) -> None:
+        """End the threads of this room."""
+        self.authenticator.close()
+
+
+def build_tenancy(database: Database, settings: Settings, *, clock: Clock | None = None) -> TenancyService:
+    """Assemble the room on a database."""
+    clock = clock or SystemClock()
+    authenticator = Authenticator(database, clock=clock)
+    return TenancyService(
+        authenticator=authenticator,
+        directory=Directory(database, clock, authenticator),
+        keys=KeyService(database, clock, authenticator),
+        sessions=SessionService(database, clock, authenticator, lifetime_s=settings.session.lifetime_hours * 3600.0),
+        audit=AuditLog(database, clock),
+    )
