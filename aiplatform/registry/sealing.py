@@ -38,6 +38,8 @@ class CallerSeal:
             "role": str(caller.role),
             "scopes": None if caller.scopes is None else sorted(caller.scopes),
             "key": caller.key_id,
+            "owner": caller.owner,
+            "bound": caller.is_project_bound,
             "until_ns": self._clock.now_ns() + LIFETIME_S * 1_000_000_000,
         }
         payload = base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
@@ -63,6 +65,8 @@ class CallerSeal:
             role=Role(content["role"]),
             scopes=None if scopes is None else frozenset(Permission(scope) for scope in scopes),
             key_id=content["key"],
+            owner=content["owner"],
+            is_project_bound=content["bound"],
         )
 
     def _signature(self, payload: str) -> str:

@@ -13,6 +13,7 @@ jobs = tenant_table(
     Column("message", Text, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("key_id", ID, nullable=True),
+    Column("key_expires_ns", BigInteger, nullable=True),
     Column("submitted_by", String(128), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("started_ns", BigInteger, nullable=True),
