@@ -15,6 +15,9 @@ from aiplatform.tenancy.keys import KEY_PURPOSE, SESSION_PURPOSE, digest, looks_
 PROJECT_HEADER: Final = "x-aiplatform-project"
 KEY_HEADER: Final = "x-api-key"
 SESSION_COOKIE: Final = "aip_session"
+MORE_SESSIONS_COOKIE: Final = "aip_sessions"
+"""Sessions of the same browser in other tenants, joined by dots; switching swaps one of them in."""
+
 PROJECT_COOKIE: Final = "aip_project"
 LOCALE_COOKIE: Final = "aip_locale"
 
@@ -71,6 +74,15 @@ def refused() -> UnauthenticatedError:
         hint=N_("`aiplatform keys list` shows the keys of a tenant; an admin can make another."),
         reason="auth.refused",
     )
+
+
+def session_tokens(cookie_header: str | None) -> list[str]:
+    """The tokens of a browser's sessions: the one in use first, then those in other tenants."""
+    if not cookie_header:
+        return []
+    current = cookie_value(cookie_header, SESSION_COOKIE)
+    others = (cookie_value(cookie_header, MORE_SESSIONS_COOKIE) or "").split(".")
+    return [token for token in dict.fromkeys([current, *others]) if token]
 
 
 def cookie_value(header: str, name: str) -> str | None:

@@ -20,7 +20,7 @@ SWEEP_EVERY_S = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TenancyService:
+class Tenancy:
     """The room's use cases, by noun."""
 
     authenticator: Authenticator
@@ -39,11 +39,11 @@ class TenancyService:
         self.authenticator.close()
 
 
-def build_tenancy(database: Database, settings: Settings, *, clock: Clock | None = None) -> TenancyService:
+def build_tenancy(database: Database, settings: Settings, *, clock: Clock | None = None) -> Tenancy:
     """Assemble the room on a database."""
     clock = clock or SystemClock()
     authenticator = Authenticator(database, clock=clock)
-    return TenancyService(
+    return Tenancy(
         authenticator=authenticator,
         directory=Directory(database, clock, authenticator),
         keys=KeyService(database, clock, authenticator),

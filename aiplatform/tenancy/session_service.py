@@ -93,12 +93,18 @@ class SessionService:
                 raise refused()
             return self._begin(tx, key.key_id, key.owner, "code")
 
-    def sign_out(self, caller: Caller, token: str) -> None:
-        """End one session. Doing so again changes nothing."""
-        same = browser_sessions.c.token_hash == digest(token, SESSION_PURPOSE)
-        with self._database.transaction(caller.tenant_scope) as tx:
-            if tx.execute(delete(browser_sessions).where(same)).rowcount:
-                record(tx, caller.principal, "sessions.end", caller.key_id or "", now_ns=self._clock.now_ns())
+    def sign_out(self, tokens: Sequence[str]) -> None:
+        """End a browser's sessions. Doing so again changes nothing."""
+        digests = [digest(token, SESSION_PURPOSE) for token in tokens]
+        query = select(browser_sessions).where(browser_sessions.c.token_hash.in_(digests))
+        with self._database.system("find sessions", write=False) as system:
+            rows = system.execute(query).all()
+        for row in rows:
+            with self._database.transaction(Scope(tenant_id=row.tenant_id)) as tx:
+                key = store.key_of(tx, row.key_id)
+                tx.execute(delete(browser_sessions).where(browser_sessions.c.token_hash == row.token_hash))
+                who = key.owner if key else row.key_id
+                record(tx, who, "sessions.end", row.key_id, now_ns=self._clock.now_ns())
         self._authenticator.forget()
 
     def tenants_of(self, tokens: Sequence[str]) -> list[tuple[Tenant, str]]:
