@@ -1,4 +1,6 @@
-"""The language of gates, and its parser: `hit@1 >= 0.5 and p95_latency <= 2s and not worse_than(baseline, "hit@1", 0.01)`.
+"""The language of gates, and its parser.
+
+    hit@1 >= 0.5 and p95_latency <= 2s and not worse_than(baseline, "hit@1", 0.01)
 
     gate       = conjunction {"or" conjunction}
     conjunction= negation {"and" negation}
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
@@ -330,7 +332,7 @@ class _Parser:
             place = match.end()
         return [*tokens, _Token(kind="end", text="", start=len(self.text))]
 
-    def _fail(self, message: str, start: int, found: str = "", **fields: str) -> NoReturn:
+    def _fail(self, message: str, start: int, found: str = "", **fields: Any) -> NoReturn:
         raise InvalidError(
             message,
             hint="{source}\n{pointer}",

@@ -1,0 +1,84 @@
+"""How a comparison was made, in sentences: tests, intervals, correction, coverage, and what was forced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiplatform.core.i18n import N_
+from aiplatform.eval.model import CompareOptions, EvaluationRun, Message, MetricComparison, message
+
+_METHODS: Final = {
+    "mcnemar_exact": N_("McNemar's exact test where fewer than 25 pairs differ."),
+    "mcnemar_chi2": N_("McNemar's chi-square test with Edwards' continuity correction where 25 pairs or more differ."),
+    "tango": N_("Tango's score interval for differences of paired proportions."),
+    "delong": N_("DeLong's paired test and interval for areas under the ROC curve."),
+    "wilcoxon": N_("Wilcoxon's signed-rank test, zeros dropped."),
+    "clustered_t": N_("Student's t on clustered errors."),
+}
+
+
+def notes(
+    metrics: Sequence[MetricComparison],
+    baseline: EvaluationRun,
+    candidates: Sequence[EvaluationRun],
+    options: CompareOptions,
+) -> tuple[Message, ...]:
+    """What a reader needs to trust the comparison, and to repeat it."""
+    rows = [row for metric in metrics for row in metric.rows[1:]]
+    used = {row.test for row in rows if row.p_raw is not None} | {row.interval for row in rows}
+    said = [message(N_("Paired by row id."))]
+    said += [message(text) for method, text in _METHODS.items() if method in used]
+    if "bootstrap" in used:
+        said.append(
+            message(
+                N_("{draws} Poisson bootstrap draws keyed by row id, seed {seed}."),
+                draws=f"{options.draws:,}",
+                seed=str(options.seed),
+            )
+        )
+    said.append(
+        message(
+            N_("Holm's correction over versions times metrics: {versions} × {metrics}."),
+            versions=str(len(candidates)),
+            metrics=str(len(metrics)),
+        )
+    )
+    said += [_coverage(run, metrics[0].name) for run in (baseline, *candidates)]
+    if options.cluster:
+        said.append(message(N_("Rows that share {column} count as one cluster."), column=options.cluster))
+        if any(metric.kind == "auc" for metric in metrics):
+            said.append(message(N_("Areas under the ROC curve do not account for clusters.")))
+    said += [
+        message(
+            N_("{name} or the baseline lacks a score on {rows} rows: a missing case is not a passing case."),
+            name=row.name,
+            rows=f"{row.missing:,}",
+        )
+        for row in metrics[0].rows[1:]
+        if row.missing
+    ]
+    if any(run.data.rows_hash != baseline.data.rows_hash for run in candidates):
+        said.append(message(N_("Forced: the runs rest on different rows, and only those they share are compared.")))
+    if _scorer_versions_differ(baseline, candidates):
+        said.append(message(N_("Forced: the runs were scored by different versions of a scorer.")))
+    return tuple(said)
+
+
+def _coverage(run: EvaluationRun, name: str) -> Message:
+    metric = run.metric(name)
+    applicable = metric.scored + metric.failed if metric else 0
+    return message(
+        N_("{name}: scored {scored} of {applicable}, {failed} failed."),
+        name=run.name,
+        scored=f"{metric.scored if metric else 0:,}",
+        applicable=f"{applicable:,}",
+        failed=f"{metric.failed if metric else 0:,}",
+    )
+
+
+def _scorer_versions_differ(baseline: EvaluationRun, candidates: Sequence[EvaluationRun]) -> bool:
+    versions = {scorer.name: scorer.version for scorer in baseline.scorers}
+    return any(
+        versions.get(scorer.name, scorer.version) != scorer.version for run in candidates for scorer in run.scorers
+    )

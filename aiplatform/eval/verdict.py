@@ -1,0 +1,169 @@
+"""The sentences that page and terminal begin with: the answer, then its reasons, and never more than was established."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from aiplatform.core.i18n import N_
+from aiplatform.eval import shown
+from aiplatform.eval.model import (
+    DataRef,
+    ForestRow,
+    GateResult,
+    Message,
+    MetricComparison,
+    Outcome,
+    SliceComparison,
+    Status,
+    Verdict,
+    message,
+)
+
+
+def verdict(
+    primary: MetricComparison, slices: Sequence[SliceComparison], gates: Sequence[GateResult], data: DataRef
+) -> Verdict:
+    """What a comparison comes to.
+
+    A version may be promoted where it is established to be better on the primary metric and passes its gate, if there
+    is one. Of several, the one with the largest difference.
+    """
+    baseline = next(row for row in primary.rows if row.status is Status.BASELINE)
+    candidates = [row for row in primary.rows if row.status is not Status.BASELINE]
+    outcomes = {gate.run_id: gate.outcome for gate in gates}
+    better = sorted((row for row in candidates if row.status is Status.BETTER), key=_size, reverse=True)
+    allowed = [row for row in better if outcomes.get(row.run_id, Outcome.PASS) is Outcome.PASS]
+    best = next(iter(allowed), next(iter(better), None))
+    headline: list[Message] = []
+    if best is not None:
+        headline.append(_about_best(best, baseline, primary, promoted=best in allowed))
+    headline += _about_rest(candidates, best, baseline)
+    details = [_basis(primary, data), *_reasons(primary, candidates)]
+    details += _gate_reasons(candidates, gates, best)
+    details += _slice_warnings(slices, candidates)
+    return Verdict(
+        headline=tuple(headline), details=tuple(details), promote=best.run_id if best is not None and allowed else None
+    )
+
+
+def _size(row: ForestRow) -> float:
+    return abs(row.difference or 0.0)
+
+
+def _about_best(best: ForestRow, baseline: ForestRow, metric: MetricComparison, *, promoted: bool) -> Message:
+    fields = {
+        "name": best.name,
+        "baseline": baseline.name,
+        "metric": metric.name,
+        "size": shown.size(_size(best), in_points=metric.in_points, unit=metric.unit),
+    }
+    if metric.in_points and promoted:
+        return message(N_("Promote {name}: {size} points better than {baseline}, established."), **fields)
+    if promoted:
+        return message(N_("Promote {name}: {metric} is better than {baseline}'s by {size}, established."), **fields)
+    if metric.in_points:
+        return message(
+            N_("{name} is {size} points better than {baseline}, established, but does not pass the gate."), **fields
+        )
+    return message(
+        N_("{metric} of {name} is better than {baseline}'s by {size}, established, but it does not pass the gate."),
+        **fields,
+    )
+
+
+def _about_rest(candidates: Sequence[ForestRow], best: ForestRow | None, baseline: ForestRow) -> list[Message]:
+    better = _names(row for row in candidates if row.status is Status.BETTER and row is not best)
+    worse = _names(row for row in candidates if row.status is Status.WORSE)
+    still_open = _names(row for row in candidates if row.status is Status.OPEN)
+    said: list[Message] = []
+    if better:
+        one, many = N_("{names} is better too."), N_("{names} are better too.")
+        said.append(message(one if len(better) == 1 else many, names=better))
+    if best is not None and still_open:
+        one, many = N_("{names} stays open."), N_("{names} stay open.")
+        said.append(message(one if len(still_open) == 1 else many, names=still_open))
+    if worse:
+        one, many = N_("{names} is worse than {baseline}."), N_("{names} are worse than {baseline}.")
+        said.append(message(one if len(worse) == 1 else many, names=worse, baseline=baseline.name))
+    if best is None:
+        if worse:
+            said.append(message(N_("Nothing is established to be better.")))
+        else:
+            said.append(message(N_("No difference to {baseline} is established."), baseline=baseline.name))
+    return said
+
+
+def _basis(metric: MetricComparison, data: DataRef) -> Message:
+    rows = max((row.n for row in metric.rows if row.status is not Status.BASELINE), default=0)
+    return message(
+        N_("{metric} on {n} rows of {data}, paired by row."), metric=metric.name, n=f"{rows:,}", data=data.label
+    )
+
+
+def _reasons(metric: MetricComparison, candidates: Sequence[ForestRow]) -> list[Message]:
+    said: list[Message] = []
+    for row in candidates:
+        if row.difference is None:
+            said.append(message(N_("{name} shares too few scored rows to be compared."), name=row.name))
+            continue
+        fields = {
+            "name": row.name,
+            "difference": shown.difference(row.difference, in_points=metric.in_points, unit=metric.unit),
+            "interval": shown.difference_interval(
+                row.difference_low, row.difference_high, in_points=metric.in_points, unit=metric.unit
+            ),
+            "p": shown.p_value(row.p_holm),
+        }
+        if row.status is Status.OPEN and row.needed_rows:
+            text = N_(
+                "{name} differs by {difference} {interval}, p = {p} after Holm's correction: about {rows} rows would "
+                "settle it with 80 % power."
+            )
+            said.append(message(text, **fields, rows=f"{row.needed_rows:,}"))
+        else:
+            said.append(
+                message(N_("{name} differs by {difference} {interval}, p = {p} after Holm's correction."), **fields)
+            )
+    return said
+
+
+def _gate_reasons(
+    candidates: Sequence[ForestRow], gates: Sequence[GateResult], best: ForestRow | None
+) -> list[Message]:
+    names = {row.run_id: row.name for row in candidates}
+    said: list[Message] = []
+    for gate in gates:
+        name = names.get(gate.run_id, gate.name)
+        if gate.outcome is Outcome.PASS:
+            if best is None or gate.run_id != best.run_id:
+                said.append(message(N_("{name} passes the gate."), name=name))
+            continue
+        stopped = next(each for each in gate.conditions if each.outcome is not Outcome.PASS)
+        text = (
+            N_("The gate refuses {name}: {condition} does not hold.")
+            if gate.outcome is Outcome.FAIL
+            else N_("The gate does not let {name} through: {condition} cannot be told yet.")
+        )
+        if gate.outcome is Outcome.FAIL:
+            stopped = next(each for each in gate.conditions if each.outcome is Outcome.FAIL)
+        said.append(message(text, name=name, condition=stopped.text))
+    return said
+
+
+def _slice_warnings(slices: Sequence[SliceComparison], candidates: Sequence[ForestRow]) -> list[Message]:
+    """Slices where a version that is not worse on the whole is worse: an average may hide them."""
+    whole = {row.run_id: row for row in candidates}
+    return [
+        message(
+            N_("{name} is worse on {slice} (n = {n}): look at those rows first."),
+            name=whole[part.run_id].name,
+            slice=part.label,
+            n=f"{part.row.n:,}",
+        )
+        for part in slices
+        if part.row.status is Status.WORSE and whole[part.run_id].status is not Status.WORSE
+    ]
+
+
+def _names(rows: Iterable[ForestRow]) -> tuple[str, ...]:
+    return tuple(row.name for row in rows)
