@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from aiplatform.core.scope import Scope
 from aiplatform.serve.model import DeploymentSpec, VersionRef
+from aiplatform.tenancy.model import Caller
 
 
 class Method(StrEnum):
@@ -125,8 +126,8 @@ class ResolvedVersion:
 class ModelVersions(Protocol):
     """The registry, as far as serving asks it."""
 
-    def resolve(self, scope: Scope, ref: VersionRef) -> ResolvedVersion:
-        """The version that `ref` names now.
+    def resolve(self, caller: Caller, ref: VersionRef) -> ResolvedVersion:
+        """The version that `ref` names now, as far as the caller may see it.
 
         Raises:
             NotFoundError: There is none.

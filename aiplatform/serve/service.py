@@ -47,7 +47,7 @@ class Deployments:
             ConflictError: The cluster can never hold it.
         """
         self._require_cluster(caller)
-        spec = self._pinned(caller.scope, checked(spec))
+        spec = self._pinned(caller, checked(spec))
         self._require_room(caller.scope, spec)
         return self._store.save(caller.scope, spec, author=caller.principal, now_ns=self._clock.now_ns())
 
@@ -142,12 +142,12 @@ class Deployments:
                 tenant=caller.tenant_id,
             )
 
-    def _pinned(self, scope: Scope, spec: DeploymentSpec) -> DeploymentSpec:
+    def _pinned(self, caller: Caller, spec: DeploymentSpec) -> DeploymentSpec:
         """The spec with the version's number for its alias, and the class that runs it."""
         ref = spec.version_ref
         if ref is None:
             return spec
-        found = self._versions.resolve(scope, ref)
+        found = self._versions.resolve(caller, ref)
         engine = spec.engine or found.loader or (MLFLOW_ENGINE if spec.protocol is Protocol.INFER else None)
         if engine is None:
             raise InvalidError(
