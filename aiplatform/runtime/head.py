@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ def start_command(home: RayHome, ports: Ports, *, num_cpus: int, object_store_mb
         f"--object-manager-port={ports.object_manager}",
         *("--min-worker-port=0", "--max-worker-port=0"),
         f"--temp-dir={home.temp_dir}",
+        f"--object-spilling-directory={home.spill_dir}",
         f"--num-cpus={num_cpus}",
         f"--object-store-memory={object_store_mb * 1024 * 1024}",
         "--include-log-monitor=false",
@@ -52,7 +54,8 @@ def start(home: RayHome, command: list[str], environment: Mapping[str, str]) -> 
         TransientError: It did not start; nothing is left running.
     """
     remove_old_sessions(home)
-    for folder in (home.temp_dir, home.haproxy_dir, home.logs_dir):
+    own_folder(home.temp_dir)
+    for folder in (home.spill_dir, home.logs_dir):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with home.start_log.open("wb") as log:
         process = subprocess.Popen(
@@ -90,16 +93,35 @@ def is_alive(dashboard_url: str, *, timeout_s: float = 3.0) -> bool:
 def stop(home: RayHome) -> int:
     """End this installation's processes and remove what only they used; returns how many there were."""
     ended = processes.end_marked(home.mark)
-    _keep_logs(home)
-    shutil.rmtree(home.temp_dir, ignore_errors=True)
+    remove_old_sessions(home)
     return ended
 
 
 def remove_old_sessions(home: RayHome) -> None:
-    """Remove what a Ray that was killed left in its folder; its logs stay."""
+    """Remove what a Ray has left in its folders; its logs stay."""
     if home.temp_dir.exists():
         _keep_logs(home)
-        shutil.rmtree(home.temp_dir, ignore_errors=True)
+    for folder in (home.temp_dir, home.spill_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def own_folder(folder: Path) -> Path:
+    """Make a folder in a place that others may write to, and be sure that it is ours alone.
+
+    Raises:
+        ConfigError: Somebody else made it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise ConfigError(
+            N_("{path!r} exists and belongs to somebody else."),
+            hint=N_("Remove it, or set TMPDIR to a folder of your own with a short path."),
+            reason="up.foreign_folder",
+            path=str(folder),
+        )
+    folder.chmod(0o700)
+    return folder
 
 
 def haproxy_wrapper(home: RayHome) -> Path:

@@ -17,8 +17,8 @@ _REPLICA_GRPC: Final = range(96, 128)
 MARK_VARIABLE: Final = "AIPLATFORM_RUN_MARK"
 """Every process of one installation carries it, so that `down` ends exactly these."""
 
-LONGEST_TEMP_DIR: Final = 44
-"""Characters: a Unix socket's path may take 107, and Ray appends up to 62 of its own."""
+LONGEST_SHORT_DIR: Final = 17
+"""Characters: HAProxy takes sockets of 97, of which Serve's own names below this folder and ours take 80."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class RayHome:
     data_dir: Path
     mark: str
     temp_dir: Path
-    """Ray's sessions, sockets and HAProxy's files; short, and gone after `down`."""
+    """Ray's sessions, sockets and HAProxy's files; short, because Unix sockets need it, and gone after `down`."""
 
     @property
     def state_dir(self) -> Path:
@@ -156,7 +156,12 @@ class RayHome:
     @property
     def haproxy_dir(self) -> Path:
         """HAProxy's configuration and sockets."""
-        return self.temp_dir / "haproxy"
+        return self.temp_dir
+
+    @property
+    def spill_dir(self) -> Path:
+        """Objects that memory does not hold."""
+        return self.data_dir / "spilled"
 
 
 def ray_home(data_dir: Path, *, short_dir: Path) -> RayHome:
@@ -164,14 +169,11 @@ def ray_home(data_dir: Path, *, short_dir: Path) -> RayHome:
 
     Args:
         data_dir: The platform's data folder.
-        short_dir: A folder with a short path (`/run/user/1000`, `/tmp`), for data folders whose own path is too long
-            for Unix sockets.
+        short_dir: A folder with a path of at most `LONGEST_SHORT_DIR` characters (`/tmp`), for what holds sockets.
     """
     data_dir = data_dir.resolve()
     mark = mark_of(data_dir)
-    inside = data_dir / "ray"
-    fits = len(str(inside)) <= LONGEST_TEMP_DIR
-    return RayHome(data_dir=data_dir, mark=mark, temp_dir=inside if fits else short_dir / f"aiplatform-{mark[:8]}")
+    return RayHome(data_dir=data_dir, mark=mark, temp_dir=short_dir / f"aip-{mark[:6]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
