@@ -54,17 +54,14 @@ def deployment_json(deployment: Deployment) -> dict[str, Any]:
     state = deployment.state
     return {
         "name": deployment.name,
+        "tenant": deployment.tenant_id,
         "project": deployment.project_id,
-        "spec": deployment.spec.as_dict(),
-        "revision": deployment.current.number,
-        "author": deployment.current.author,
-        "applied_ns": deployment.current.created_ns,
+        "current": revision_json(deployment.current),
         "created_ns": deployment.created_ns,
         "state": {
             "status": state.status.value,
             "message": state.message,
             "ready_replicas": state.ready_replicas,
-            "wanted_replicas": deployment.spec.replicas,
             "seen_ns": state.seen_ns,
             "since_ns": state.since_ns,
         },
@@ -75,6 +72,7 @@ def revision_json(revision: Revision) -> dict[str, Any]:
     """A revision as the interface shows it."""
     return {
         "number": revision.number,
+        "revision_id": revision.revision_id,
         "spec": revision.spec.as_dict(),
         "author": revision.author,
         "created_ns": revision.created_ns,
