@@ -8,10 +8,13 @@ api = platform.api()                                        # aiplatform.client.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import httpx
+import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -154,6 +157,20 @@ class PlatformUnderTest:
     def transport(self) -> httpx.BaseTransport:
         """What an HTTP client of the application's own kind needs."""
         return AsgiTransport(self._raw or self.app, self._portal)
+
+    @contextmanager
+    def listen(self) -> Iterator[str]:
+        """Answer on a loopback socket, for clients in other processes; gives the address."""
+        config = uvicorn.Config(self._raw or self.app, port=0, log_level="critical", ws="none", lifespan="off")
+        server = uvicorn.Server(config)
+        sockets = [config.bind_socket()]
+        thread = threading.Thread(target=server.run, kwargs={"sockets": sockets}, name="platform-under-test")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
     def close(self) -> None:
         """End clients, threads and the event loop."""
