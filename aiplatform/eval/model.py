@@ -313,6 +313,52 @@ class EvaluationRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """An evaluation run to record."""
+
+    name: str
+    run_id: str | None = None
+    """The caller's own id: recording it again answers with the run that it made."""
+
+    label: str = ""
+    data: DataRef = DataRef()
+    model: ModelRef = ModelRef()
+    scorers: tuple[ScorerRef, ...] = ()
+    slices: tuple[str, ...] = ()
+    primary: str = ""
+    total_rows: int | None = None
+    seed: int = 0
+    code_version: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, Any] | None = None
+    """What to run, where the platform shall start it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunUpdate:
+    """What a driver says of its run; None leaves a field as it is."""
+
+    status: RunStatus | None = None
+    done_rows: int | None = None
+    total_rows: int | None = None
+    error_rows: int | None = None
+    data: DataRef | None = None
+    scorers: tuple[ScorerRef, ...] | None = None
+    slices: tuple[str, ...] | None = None
+    primary: str | None = None
+    metrics: tuple[MetricValue, ...] | None = None
+    slice_metrics: tuple[SliceMetrics, ...] | None = None
+    files: tuple[RowFile, ...] | None = None
+    seed: int | None = None
+    code_version: str | None = None
+    environment: Mapping[str, str] | None = None
+    model: ModelRef | None = None
+    label: str | None = None
+    error: str | None = None
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowScore:
     """One score of one row."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiplatform.core.scope import Scope
+from aiplatform.jobs.model import Job, JobSpec
 from aiplatform.tenancy.model import Caller
 
 
@@ -22,16 +22,24 @@ class RowFiles(Protocol):
 
 
 class EvaluationJobs(Protocol):
-    """Runs `python -m aiplatform.eval` for a tenant."""
+    """Runs jobs for a tenant; `aiplatform.jobs.service.Jobs` does."""
 
-    def submit(self, caller: Caller, *, run_id: str, spec: Mapping[str, Any]) -> str:
-        """Start the evaluation as a job and return the job's id; the same run id starts it once.
+    def submit(self, caller: Caller, spec: JobSpec) -> Job:
+        """Start a job; the same submission id again answers with the job that it started.
 
         Raises:
-            PermissionDeniedError: This tenant may not run code here.
+            PermissionDeniedError: This tenant's code may not run here.
         """
         ...
 
-    def cancel(self, caller: Caller, job_id: str) -> None:
-        """Stop the job; one that has ended stays as it is."""
+    def get(self, caller: Caller, job_id: str) -> Job:
+        """Where a job stands.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        ...
+
+    def cancel(self, caller: Caller, job_id: str) -> Job:
+        """Stop a job; one that has ended stays as it is."""
         ...

@@ -85,6 +85,13 @@ def by_ids(table: pa.Table, row_ids: Sequence[str]) -> dict[str, RowResult]:
     return {row.row_id: row for row in to_results(chosen)}
 
 
+def ids_in_slice(run_rows: RunRows, in_slice: tuple[str, str] | None) -> frozenset[str]:
+    """Ids of the rows of one slice; none where there is no such column."""
+    column, wanted = in_slice or ("", "")
+    values = run_rows.slices.get(column, ())
+    return frozenset(row_id for row_id, value in zip(run_rows.ids, values, strict=False) if value == wanted)
+
+
 def to_results(table: pa.Table) -> list[RowResult]:
     """Columns back to row results."""
     scorers, slices = scorer_names(table), slice_names(table)

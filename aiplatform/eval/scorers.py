@@ -82,6 +82,7 @@ class Scorer:
         )
 
     def __call__(self, row: Row) -> Any:
+        """What the function says of the row."""
         return self.function(row)
 
 
@@ -117,7 +118,7 @@ def scorer(
     def made(wrapped: ScorerFunction) -> Scorer:
         return Scorer(
             function=wrapped,
-            name=_checked(name or getattr(wrapped, "__name__", type(wrapped).__name__)),
+            name=_checked(name or str(getattr(wrapped, "__name__", type(wrapped).__name__))),
             version=version or _source_version(wrapped),
             kind=kind,
             lower_is_better=lower_is_better,

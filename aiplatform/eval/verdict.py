@@ -1,4 +1,4 @@
-"""The sentences that page and terminal begin with: the answer, then its reasons, and never more than was established."""
+"""The sentences that page and terminal begin with: the answer, then its reasons, never more than was established."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def is_held_out(row_id: str) -> bool:
 
 def canonical_json(value: Any) -> str:
     """JSON with one spelling: sorted keys, no spaces, characters as they are; what JSON lacks is written as text."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
 def content_id(*parts: Any) -> str:
@@ -47,3 +47,10 @@ def rows_hash(rows: Iterable[tuple[str, Any, Any]]) -> int:
     for row in rows:
         total += int.from_bytes(hashlib.sha256(canonical_json(row).encode()).digest(), "big")
     return total % (1 << HASH_BITS)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as Python's own; sets in order; anything else as text."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return sorted(value, key=str) if isinstance(value, set | frozenset) else str(value)

@@ -1,0 +1,174 @@
+"""The evaluation specification: one YAML file that says what is evaluated, on what, and scored by what."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aiplatform.core.errors import ConfigError, InvalidError
+from aiplatform.core.i18n import N_
+
+MAX_NAME: Final = 200
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_OBJECT: Final = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataSpec(_Section):
+    """What to evaluate on: a registered data set version, or a file."""
+
+    dataset: str | None = None
+    """`name@version` of a registered data set."""
+
+    path: str | None = None
+    """Parquet, JSONL or CSV file, beside the specification or absolute."""
+
+    columns: dict[str, str] = {}
+    """Which column is what, where names differ: `input: question`."""
+
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Take the first rows only."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSpec:
+        if (self.dataset is None) == (self.path is None):
+            raise ValueError("give either `dataset` or `path`")
+        return self
+
+
+class ModelSpec(_Section):
+    """What answers: a function, or an OpenAI-compatible endpoint. Without one, the data hold the answers."""
+
+    function: Annotated[str, Field(pattern=_OBJECT)] | None = None
+    """`module:function`, called with a row's input; `module:Class` is made once a worker."""
+
+    batch: bool = False
+    """Whether the function takes a list of inputs and returns a list of outputs."""
+
+    endpoint: str | None = None
+    """Name of the model at the endpoint."""
+
+    url: str | None = None
+    """Address of the endpoint up to `/v1`; by default the platform's own."""
+
+    version: str = ""
+    """Registered version that this is, for the record: `qa@3`."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ModelSpec:
+        if (self.function is None) == (self.endpoint is None):
+            raise ValueError("give either `function` or `endpoint`")
+        return self
+
+
+class EvalSpec(_Section):
+    """One evaluation run."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    """What people call it, `v4`."""
+
+    label: Annotated[str, Field(max_length=MAX_NAME)] = ""
+    """What the version is, in a few words: `MiniLM + adapter`."""
+
+    data: DataSpec
+    model: ModelSpec | None = None
+    scorers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of built-in scorers (`hit@1`, `citation`) or `module:function`."""
+
+    slices: tuple[str, ...] = ()
+    """Columns whose values make slices."""
+
+    primary: str = ""
+    """Metric that lists show; by default the first."""
+
+    cluster: str = ""
+    """Column whose equal values depend on each other; errors are then clustered."""
+
+    seed: int = 0
+    num_workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Most workers at a time; by default what the cluster has room for."""
+
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 0.25
+    """Logical CPUs of a worker; small, so that a two-core machine never waits for ever."""
+
+    in_flight: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Model calls of a worker at a time; by default 8 for async functions and endpoints, else 1."""
+
+    working_dir: str | None = None
+    """Artifact path of a zip with the code, where the platform starts the run."""
+
+
+def parse_spec(document: Mapping[str, Any] | None) -> EvalSpec:
+    """The specification that a document holds.
+
+    Raises:
+        InvalidError: It does not; the message names the field.
+    """
+    try:
+        return EvalSpec.model_validate(document or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidError(
+            N_("The evaluation specification is wrong at {field!r}: {problem}."),
+            hint=N_("A specification needs `name`, `data` and `scorers`."),
+            reason="evaluation.spec",
+            field=".".join(str(part) for part in first["loc"]) or "specification",
+            problem=first["msg"],
+        ) from None
+
+
+def load_spec(path: Path) -> EvalSpec:
+    """The specification in a YAML file.
+
+    Raises:
+        ConfigError: The file cannot be read, or is not YAML.
+        InvalidError: It is no specification.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            N_("The specification {path!r} cannot be read: {problem}."),
+            hint=N_("Check the path, and that the file is YAML."),
+            reason="evaluation.spec_unreadable",
+            path=str(path),
+            problem=str(error),
+        ) from None
+    if not isinstance(document, Mapping):
+        raise InvalidError(
+            N_("The specification {path!r} holds no fields."),
+            hint=N_("A specification needs `name`, `data` and `scorers`."),
+            reason="evaluation.spec",
+            path=str(path),
+        )
+    return parse_spec(document)
+
+
+def check_run_id(value: str) -> str:
+    """`value` where it can name an evaluation run.
+
+    Raises:
+        InvalidError: It cannot.
+    """
+    if not _RUN_ID.fullmatch(value):
+        raise InvalidError(
+            N_("{value!r} cannot name an evaluation run."),
+            hint=N_("Use 1 to 64 letters, digits, dots, hyphens and underscores; begin with a letter or a digit."),
+            reason="evaluation.run_id",
+            value=value,
+        )
+    return value
+
+
+def entrypoint(run_id: str) -> str:
+    """The command of a job that carries out a run which the platform recorded."""
+    return f"python -m aiplatform.eval --run {shlex.quote(run_id)}"
