@@ -166,9 +166,24 @@ class Jobs:
                 tenant_id=caller.tenant_id,
             )
 
-    def observe(self, job_id: str) -> Observation | None:
-        """What the cluster says about any job of its tenant, those that `ray job submit` started among them."""
+    def observe(self, caller: Caller, job_id: str) -> Observation | None:
+        """What the cluster says about any job of the caller's tenant, those of `ray job submit` among them.
+
+        None where the cluster does not know it, or is not the tenant's.
+        """
+        if caller.tenant_id != self._cluster.tenant_id:
+            return None
         return self._cluster.runner.observe(job_id)
+
+    def stop_any(self, caller: Caller, job_id: str) -> None:
+        """Stop any job of the caller's cluster, those that `ray job submit` started among them.
+
+        Raises:
+            PermissionDeniedError: The caller may not, or its tenant has no cluster of its own.
+        """
+        caller.require(Permission.JOBS_WRITE)
+        self.require_cluster(caller)
+        self._cluster.runner.stop(job_id)
 
     def watch(self) -> None:
         """Bring every open job up to date, renew the keys of living ones and take back the others': for the worker."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import RowMapping, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from aiplatform.core.scope import Scope
@@ -93,7 +92,7 @@ class JobStore:
             tx.execute(update(table).where(table.c.job_id == job_id).values(**values))
 
 
-def _stored(row: Mapping[str, Any]) -> StoredJob:
+def _stored(row: RowMapping) -> StoredJob:
     job = Job(
         job_id=row["job_id"],
         name=row["name"],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import RowMapping, delete, insert, select
 
 from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.errors import ConflictError, NotFoundError
@@ -29,6 +29,8 @@ from aiplatform.storage.tables.registry import model_versions as table
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
 
+Answer = TypeVar("Answer")
+
 
 class Models:
     """Registered models. What a stock MLflow client registers shows here too, with the lineage that MLflow knows."""
@@ -41,9 +43,9 @@ class Models:
         self._lineage = lineage
         self._clock = clock or SystemClock()
 
-    def list(self, caller: Caller) -> list[RegisteredModel]:
+    def list(self, caller: Caller) -> tuple[RegisteredModel, ...]:
         """Every model of the caller's project, by name."""
-        return self._of(caller, Permission.MODELS_READ).models()
+        return tuple(self._of(caller, Permission.MODELS_READ).models())
 
     def get(self, caller: Caller, name: str) -> RegisteredModel:
         """One model.
@@ -54,7 +56,7 @@ class Models:
         check_name(name, N_("model"))
         return _known(lambda: self._of(caller, Permission.MODELS_READ).model(name), Reference(name=name))
 
-    def versions(self, caller: Caller, name: str) -> list[ModelVersion]:
+    def versions(self, caller: Caller, name: str) -> tuple[ModelVersion, ...]:
         """Every version of a model, the newest first.
 
         Raises:
@@ -62,7 +64,7 @@ class Models:
         """
         model = self.get(caller, name)
         stored = self._of(caller, Permission.MODELS_READ).versions(name)
-        return [self._joined(one, model.aliases, row) for one, row in self._with_rows(caller, name, stored)]
+        return tuple(self._joined(one, model.aliases, row) for one, row in self._with_rows(caller, name, stored))
 
     def version(self, caller: Caller, reference: str) -> ModelVersion:
         """The version that `name@3`, `name@champion` or `name` (its newest) names.
@@ -178,7 +180,7 @@ class Models:
 
     def _with_rows(
         self, caller: Caller, name: str, stored: Sequence[StoredVersion]
-    ) -> list[tuple[StoredVersion, Mapping[str, Any] | None]]:
+    ) -> Sequence[tuple[StoredVersion, RowMapping | None]]:
         with self._database.read(caller.scope) as tx:
             rows = {row.version: row._mapping for row in tx.execute(select(table).where(table.c.name == name))}
         paired = []
@@ -189,8 +191,8 @@ class Models:
             paired.append((one, row if same else None))
         return paired
 
-    def _joined(self, stored: StoredVersion, aliases: Mapping[str, int], row: Mapping[str, Any] | None) -> ModelVersion:
-        known = row or {}
+    def _joined(self, stored: StoredVersion, aliases: Mapping[str, int], row: RowMapping | None) -> ModelVersion:
+        known: dict[str, Any] = {} if row is None else {str(key): value for key, value in row.items()}
         return ModelVersion(
             name=stored.name,
             version=stored.version,
@@ -222,7 +224,7 @@ def _sources(lineage: Lineage) -> Iterable[Node]:
         yield Node(kind=NodeKind.MODEL, reference=reference)
 
 
-def _known(read: Any, reference: Reference) -> Any:
+def _known(read: Callable[[], Answer], reference: Reference) -> Answer:
     """What `read` finds, or our own sentence where MLflow says that there is none."""
     try:
         return read()

@@ -101,4 +101,5 @@ class NewTrainingRun:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-DEFAULT_EXPERIMENT: Final = "Default"
+RAY_JOB_VARIABLE: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Where Ray says, inside a job, which job it is."""

@@ -1,0 +1,216 @@
+"""Data set versions: unchangeable Parquet files with a number, a hash and a licence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pyarrow
+import pyarrow.parquet as pq
+from sqlalchemy import RowMapping, Select, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from aiplatform.core.clock import Clock, SystemClock
+from aiplatform.core.errors import InvalidError, NotFoundError, TransientError
+from aiplatform.core.i18n import N_
+from aiplatform.core.ids import new_id
+from aiplatform.core.scope import Scope
+from aiplatform.registry.cells import json_cell
+from aiplatform.registry.model import (
+    Column,
+    Dataset,
+    DatasetVersion,
+    RowPage,
+    check_name,
+    parse_reference,
+)
+from aiplatform.registry.ports import ArtifactFiles
+from aiplatform.storage.database import Database
+from aiplatform.storage.tables.registry import dataset_versions as table
+from aiplatform.tenancy.model import Caller
+from aiplatform.tenancy.permissions import Permission
+
+MAX_ROWS: Final = 1000
+CHUNK_BYTES: Final = 1 << 20
+_ATTEMPTS: Final = 5
+
+
+class Datasets:
+    """Data sets of tenants: rows about them in SQL, their own rows in the artifact store."""
+
+    def __init__(self, database: Database, files: ArtifactFiles, *, clock: Clock | None = None) -> None:
+        self._database = database
+        self._files = files
+        self._clock = clock or SystemClock()
+
+    def create_version(
+        self,
+        caller: Caller,
+        name: str,
+        artifact_path: str,
+        *,
+        licence: str = "",
+        source: str = "",
+        description: str = "",
+    ) -> DatasetVersion:
+        """The next version, whose rows are a Parquet file that was uploaded; the same bytes again change nothing.
+
+        Raises:
+            InvalidError: The name cannot be, or the file is not Parquet.
+            NotFoundError: There is no such artifact.
+        """
+        caller.require(Permission.DATASETS_WRITE)
+        check_name(name, N_("data set"))
+        digest, size_bytes, columns, num_rows = self._inspected(caller.scope, artifact_path)
+        row = {
+            "dataset_id": new_id("ds"),
+            "name": name,
+            "digest": digest,
+            "columns": [{"name": column.name, "type": column.type} for column in columns],
+            "num_rows": num_rows,
+            "size_bytes": size_bytes,
+            "artifact_path": artifact_path,
+            "licence": licence,
+            "source": source,
+            "description": description,
+            "created_ns": self._clock.now_ns(),
+            "created_by": caller.principal,
+        }
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._added(caller.scope, name, digest, row)
+            except IntegrityError:
+                continue  # another one took this number, or made this very version, a moment ago
+        raise TransientError(
+            N_("Many versions of {name!r} are being made at once."), hint=N_("Try again in a moment."), name=name
+        )
+
+    def get(self, caller: Caller, reference: str) -> DatasetVersion:
+        """The version that `name@3` or `name` (its newest) names.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        caller.require(Permission.DATASETS_READ)
+        wanted = parse_reference(reference)
+        statement: Select[Any] = select(table).where(table.c.name == wanted.name)
+        if wanted.version is not None:
+            statement = statement.where(table.c.version == wanted.version)
+        statement = statement.order_by(table.c.version.desc()).limit(1)
+        with self._database.read(caller.scope) as tx:
+            row = None if wanted.alias else tx.execute(statement).one_or_none()
+        if row is None:
+            raise NotFoundError(
+                N_("There is no data set {reference!r}."),
+                hint=N_("`aiplatform datasets list` shows every data set of the project."),
+                reason="registry.unknown_dataset",
+                reference=str(wanted),
+            )
+        return _version(row._mapping)
+
+    def list(self, caller: Caller) -> tuple[Dataset, ...]:
+        """Every data set of the caller's project, by name, with its newest version."""
+        caller.require(Permission.DATASETS_READ)
+        newest = select(table.c.name, func.max(table.c.version).label("version")).group_by(table.c.name).subquery()
+        same = (table.c.name == newest.c.name) & (table.c.version == newest.c.version)
+        with self._database.read(caller.scope) as tx:
+            rows = tx.execute(select(table).join(newest, same).order_by(table.c.name)).all()
+        return tuple(Dataset(name=row.name, num_versions=row.version, latest=_version(row._mapping)) for row in rows)
+
+    def versions(self, caller: Caller, name: str) -> tuple[DatasetVersion, ...]:
+        """Every version of a data set, the newest first.
+
+        Raises:
+            NotFoundError: There is no such data set.
+        """
+        self.get(caller, check_name(name, N_("data set")))
+        statement = select(table).where(table.c.name == name).order_by(table.c.version.desc())
+        with self._database.read(caller.scope) as tx:
+            return tuple(_version(row._mapping) for row in tx.execute(statement))
+
+    def rows(self, caller: Caller, reference: str, *, offset: int = 0, limit: int = 50) -> RowPage:
+        """Some rows of a version, read from its file.
+
+        Raises:
+            NotFoundError: There is no such version.
+            InvalidError: Offset or limit cannot be.
+        """
+        if offset < 0 or not 1 <= limit <= MAX_ROWS:
+            raise InvalidError(
+                N_("Rows from {offset!r}, {limit!r} of them, cannot be read at once."),
+                hint=N_("Begin at 0 or later, and ask for at most 1,000."),
+                reason="registry.rows",
+                offset=offset,
+                limit=limit,
+            )
+        version = self.get(caller, reference)
+        with self._files.open(caller.scope, version.artifact_path) as stream:
+            found = _slice(pq.ParquetFile(stream), offset, limit)
+        rows = tuple({key: json_cell(value) for key, value in row.items()} for row in found)
+        return RowPage(columns=version.columns, rows=rows, offset=offset, num_rows=version.num_rows)
+
+    def _added(self, scope: Scope, name: str, digest: str, row: Mapping[str, Any]) -> DatasetVersion:
+        of_name = table.c.name == name
+        with self._database.transaction(scope) as tx:
+            before = tx.execute(select(table).where(of_name, table.c.digest == digest)).one_or_none()
+            if before is not None:
+                return _version(before._mapping)
+            last = tx.execute(select(func.max(table.c.version)).where(of_name)).scalar()
+            tx.insert(insert(table), {**row, "version": (last or 0) + 1})
+            added = tx.execute(select(table).where(of_name, table.c.digest == digest)).one()
+            return _version(added._mapping)
+
+    def _inspected(self, scope: Scope, path: str) -> tuple[str, int, tuple[Column, ...], int]:
+        digest = hashlib.sha256()
+        size_bytes = 0
+        with self._files.open(scope, path) as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
+                size_bytes += len(chunk)
+            stream.seek(0)
+            try:
+                file = pq.ParquetFile(stream)
+                schema, num_rows = file.schema_arrow, file.metadata.num_rows
+            except (pyarrow.ArrowException, OSError) as error:
+                raise InvalidError(
+                    N_("The artifact {path!r} is not a Parquet file: {problem}."),
+                    hint=N_("`aip.datasets.create(name, data)` writes and uploads one."),
+                    reason="registry.not_parquet",
+                    path=path,
+                    problem=str(error),
+                ) from None
+        columns = tuple(Column(name=field.name, type=str(field.type)) for field in schema)
+        return f"sha256:{digest.hexdigest()}", size_bytes, columns, num_rows
+
+
+def _slice(file: pq.ParquetFile, offset: int, limit: int) -> list[dict[str, Any]]:
+    """Rows from `offset` on, read from the row groups that hold them."""
+    rows: list[dict[str, Any]] = []
+    begin = 0
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        if begin + size > offset and begin < offset + limit:
+            first = max(0, offset - begin)
+            last = min(size, offset + limit - begin)
+            rows.extend(file.read_row_group(group).slice(first, last - first).to_pylist())
+        begin += size
+    return rows
+
+
+def _version(row: RowMapping) -> DatasetVersion:
+    return DatasetVersion(
+        dataset_id=row["dataset_id"],
+        name=row["name"],
+        version=row["version"],
+        digest=row["digest"],
+        columns=tuple(Column(name=column["name"], type=column["type"]) for column in row["columns"]),
+        num_rows=row["num_rows"],
+        size_bytes=row["size_bytes"],
+        artifact_path=row["artifact_path"],
+        licence=row["licence"],
+        source=row["source"],
+        description=row["description"],
+        created_ns=row["created_ns"],
+        created_by=row["created_by"],
+    )
