@@ -62,16 +62,23 @@ class Transaction:
         """
         return self._connection.execute(statement, scoped_insert(statement, rows, self.scope))
 
-    def insert_rows(self, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert many rows of this tenant at the driver's speed; a row whose key is there already is left out.
+    def insert_rows(
+        self, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], *, replace: bool = False
+    ) -> None:
+        """Insert many rows of this tenant at the driver's speed.
 
         Args:
             table: A tenant's table.
-            columns: Names in the order of each row: `project_id` among them where the table has one, no `tenant_id`.
-            rows: Values. None is fine.
+            columns: Names in the order of each row. The tenant's column is filled in, and the project's too where the
+                scope names a project.
+            rows: Values; an empty list is fine.
+            replace: Whether a row replaces the one of the same key; by default it is left out.
         """
+        fixed = {"tenant_id": self.scope.tenant_id}
+        if self.scope.project_id is not None and table.info["project"]:
+            fixed["project_id"] = self.scope.project_id
         if rows:
-            insert_rows(self._connection, table, columns, rows, self.scope.tenant_id)
+            insert_rows(self._connection, table, columns, rows, fixed, replace=replace)
 
     def raw(self, sql: str, parameters: Mapping[str, Any] | Rows | None = None) -> CursorResult[Any]:
         """Run SQL written by hand, for hot paths and what one dialect alone can do.

@@ -47,7 +47,9 @@ class DayPartitions:
                 exists = connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar()
                 if exists is None:
                     connection.execute(
-                        text(f'CREATE TABLE "{name}" PARTITION OF "{self._table}" FOR VALUES FROM ({day}) TO ({day + 1})')
+                        text(
+                            f'CREATE TABLE "{name}" PARTITION OF "{self._table}" FOR VALUES FROM ({day}) TO ({day + 1})'
+                        )
                     )
                     # A partition that is named directly is guarded by its own policies alone.
                     protect(connection, [name])

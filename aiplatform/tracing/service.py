@@ -52,9 +52,9 @@ class Traces:
 
     def __init__(self, database: Database, *, index_path: Path | None = None, clock: Clock | None = None) -> None:
         self._database = database
-        self._clock = clock or SystemClock()
+        self.clock: Clock = clock or SystemClock()
         self.index: TextIndex = open_index(database, index_path)
-        self.incoming = Ingest(database, self._clock)
+        self.incoming = Ingest(database, self.clock)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.
@@ -63,7 +63,7 @@ class Traces:
             InvalidError: The bytes are no export request.
             TransientError: The database cannot be reached; nothing was acknowledged.
         """
-        return self.incoming.submit(read_request(scope, request)).result()
+        return self.incoming.submit(read_request(scope, request, now_ns=self.clock.now_ns())).result()
 
     def list(
         self,
@@ -87,9 +87,7 @@ class Traces:
             InvalidError: The page token or the limit is not one.
         """
         if not 1 <= limit <= MAX_PAGE:
-            raise InvalidError(
-                N_("A page cannot hold {limit!r} traces."), hint=N_("Ask for 1 to 500."), limit=limit
-            )
+            raise InvalidError(N_("A page cannot hold {limit!r} traces."), hint=N_("Ask for 1 to 500."), limit=limit)
         where = where or TraceFilter()
         matches = None
         if where.text and where.text.strip():
@@ -162,7 +160,7 @@ class Traces:
             InvalidError: Name, value or ids are wrong.
         """
         score = Score(
-            score_id=_checked_score_id(score_id) if score_id else new_id("score", self._clock.now_ns()),
+            score_id=_checked_score_id(score_id) if score_id else new_id("score", self.clock.now_ns()),
             trace_id=_checked_trace_id(trace_id),
             span_id=_checked_span_id(span_id) if span_id else None,
             name=_checked_name(name),
@@ -171,7 +169,7 @@ class Traces:
             source=source,
             comment=comment,
             principal=principal,
-            created_ns=self._clock.now_ns(),
+            created_ns=self.clock.now_ns(),
         )
         with self._database.transaction(scope) as tx:
             store.put_score(tx, score)
@@ -188,7 +186,7 @@ class Traces:
     def freshness(self, scope: Scope) -> Freshness:
         """How far the text index is behind what this scope has written."""
         with self._database.read(scope) as tx:
-            return store.freshness(tx, self._clock.now_ns())
+            return store.freshness(tx, self.clock.now_ns())
 
     def update_index(self) -> int:
         """Bring the text index up to what is committed; returns how many spans it took in.
@@ -264,8 +262,10 @@ def _checked_type(value: ScoreValue, wanted: ScoreType | None) -> ScoreType:
             raise InvalidError(N_("A score cannot be {value!r}."), value=value)
     if wanted is not None and wanted not in natural:
         raise InvalidError(
-            N_("{value!r} is not a {type} score."), hint=N_("Leave the type out to take the value's own."),
-            value=value, type=str(wanted),
+            N_("{value!r} is not a {type} score."),
+            hint=N_("Leave the type out to take the value's own."),
+            value=value,
+            type=str(wanted),
         )
     if wanted is not None:
         return wanted

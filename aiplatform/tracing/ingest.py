@@ -1,0 +1,178 @@
+"""Group commit: the spans of all requests that wait are written together, and each is acknowledged after the commit.
+
+One thread writes. While it commits, requests gather; what has gathered is the next batch. A lone request thus commits
+at once, and a thousand small ones share a commit, without a timer. What waits is bounded in bytes: beyond that,
+requests are told to come again in a second, so that a slow database costs no memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from aiplatform.core.errors import AIPlatformError, TransientError
+from aiplatform.core.i18n import N_
+from aiplatform.core.ids import new_id
+from aiplatform.core.scope import Scope
+from aiplatform.storage.days import DayPartitions
+from aiplatform.storage.tables.tracing import spans as spans_table
+from aiplatform.tracing.model import IngestResult
+from aiplatform.tracing.otlp import Export
+from aiplatform.tracing.store.writing import write
+
+if TYPE_CHECKING:
+    from aiplatform.core.clock import Clock
+    from aiplatform.storage.database import Database
+
+MAX_WAITING_BYTES: Final = 128 * 2**20
+MAX_BATCH_SPANS: Final = 8_192
+RETRY_AFTER_S: Final = 1.0
+CLOSE_TIMEOUT_S: Final = 15.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    export: Export
+    done: Future[IngestResult] = field(default_factory=Future)
+
+
+class Ingest:
+    """The one writer of spans in this process. Thread safe.
+
+    Args:
+        database: Where spans go.
+        clock: What time it is.
+        max_waiting_bytes: Bound of raw spans that wait for their commit.
+    """
+
+    def __init__(self, database: Database, clock: Clock, *, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
+        self._database = database
+        self._clock = clock
+        self._days = DayPartitions(database, spans_table)
+        self._max_waiting_bytes = max_waiting_bytes
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+        """Guards all of the above, and wakes the writer."""
+
+    def submit(self, export: Export) -> Future[IngestResult]:
+        """Queue an export; the future is done when its spans are committed.
+
+        Raises:
+            TransientError: Too much waits already; nothing of this export was kept.
+        """
+        waiting = _Waiting(export)
+        if not export.spans:
+            waiting.done.set_result(_result(export))
+            return waiting.done
+        with self._changed:
+            if self._closed or self._waiting_bytes + export.size_bytes > self._max_waiting_bytes > export.size_bytes:
+                raise TransientError(
+                    N_("More spans arrive than the database takes in."),
+                    hint=N_("Nothing of this request was kept. Send it again in a second."),
+                    reason="tracing.overloaded",
+                    retry_after_s=RETRY_AFTER_S,
+                )
+            self._waiting.append(waiting)
+            self._waiting_bytes += export.size_bytes
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="aiplatform-ingest", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return waiting.done
+
+    def close(self) -> None:
+        """Refuse what comes, commit what waits, end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join(CLOSE_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                batch = self._take()
+            for scope, group in groupby(sorted(batch, key=_place), key=lambda waiting: waiting.export.scope):
+                self._commit(scope, list(group))
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        num_spans = 0
+        while self._waiting and num_spans < MAX_BATCH_SPANS:
+            waiting = self._waiting.popleft()
+            self._waiting_bytes -= waiting.export.size_bytes
+            num_spans += len(waiting.export.spans)
+            batch.append(waiting)
+        return batch
+
+    def _commit(self, scope: Scope, group: Sequence[_Waiting]) -> None:
+        """Write a group in one commit. Where the database refuses the content, each request stands for itself."""
+        try:
+            self._write(scope, [waiting.export for waiting in group])
+        except TransientError as error:
+            for waiting in group:
+                _fail(waiting, error)
+        except Exception as error:
+            if len(group) > 1:
+                for waiting in group:
+                    self._commit(scope, [waiting])
+                return
+            logger.exception("spans cannot be stored", extra={"tenant_id": scope.tenant_id})
+            _fail(group[0], error)
+        else:
+            for waiting in group:
+                _succeed(waiting)
+
+    def _write(self, scope: Scope, exports: Sequence[Export]) -> None:
+        self._days.ensure({span.day for export in exports for span in export.spans})
+        now_ns = self._clock.now_ns()
+        with self._database.transaction(scope) as tx:
+            write(tx, exports, change_id=new_id("change", now_ns), now_ns=now_ns)
+
+
+def _place(waiting: _Waiting) -> tuple[str, str]:
+    scope = waiting.export.scope
+    return scope.tenant_id, scope.project_id or ""
+
+
+def _result(export: Export) -> IngestResult:
+    return IngestResult(accepted=len(export.spans), rejected=export.rejected, problem=export.problem)
+
+
+def _succeed(waiting: _Waiting) -> None:
+    with suppress(InvalidStateError):  # whoever asked went away; the spans are stored all the same
+        waiting.done.set_result(_result(waiting.export))
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    known = error if isinstance(error, AIPlatformError) else _unexpected(error)
+    with suppress(InvalidStateError):
+        waiting.done.set_exception(known)
+
+
+def _unexpected(error: Exception) -> AIPlatformError:
+    found = AIPlatformError(
+        N_("These spans could not be stored: {problem}."),
+        hint=N_("Sending them again will not help. The platform's log tells more."),
+        reason="tracing.unstorable",
+        problem=type(error).__name__,
+    )
+    found.__cause__ = error
+    return found

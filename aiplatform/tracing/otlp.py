@@ -1,0 +1,205 @@
+"""OTLP's trace messages: decoded, taken apart into arrivals, and answered in the encoding of the request."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from google.rpc.status_pb2 import Status as RpcStatus  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+from aiplatform.core.errors import AIPlatformError, InvalidError
+from aiplatform.core.i18n import DEFAULT_LOCALE, N_, translate
+from aiplatform.core.scope import Scope
+from aiplatform.tracing.arrival import Arrival, problem_with, read_span
+from aiplatform.tracing.model import IngestResult
+from aiplatform.tracing.semconv import PROJECT_RESOURCE_KEYS
+from aiplatform.tracing.values import any_value, plain_text
+
+PROTOBUF: Final = "application/x-protobuf"
+JSON: Final = "application/json"
+MAX_NAME: Final = 400
+
+ProjectChooser = Callable[[str, bool], str | None]
+"""From a project that a resource asks for, and whether it must exist, to the project its spans go to; None refuses."""
+
+_GRPC_CODES: Final = {
+    "INVALID_ARGUMENT": 3,
+    "NOT_FOUND": 5,
+    "ALREADY_EXISTS": 6,
+    "PERMISSION_DENIED": 7,
+    "RESOURCE_EXHAUSTED": 8,
+    "FAILED_PRECONDITION": 9,
+    "INTERNAL": 13,
+    "UNAVAILABLE": 14,
+    "UNAUTHENTICATED": 16,
+}
+_UNKNOWN_PROJECT: Final = N_("There is no such project for this key.")
+
+
+@dataclass(slots=True)
+class Export:
+    """The spans of one request that go to one project."""
+
+    scope: Scope
+    spans: list[Arrival] = field(default_factory=list)
+    resources: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Key -> resource and instrumentation scope, as they came."""
+
+    rejected: int = 0
+    problem: str | None = None
+    size_bytes: int = 0
+
+    def reject(self, count: int, problem: str) -> None:
+        """Count spans that are not stored; the first reason is the one reported."""
+        self.rejected += count
+        self.problem = self.problem or problem
+
+
+def decode(body: bytes, media_type: str = PROTOBUF) -> ExportTraceServiceRequest:
+    """The request in a body.
+
+    Raises:
+        InvalidError: The bytes are no export request of that media type.
+    """
+    try:
+        if media_type == JSON:
+            return _from_json(body)
+        return ExportTraceServiceRequest.FromString(body)
+    except (DecodeError, json_format.ParseError, ValueError, TypeError, RecursionError, AttributeError) as error:
+        raise InvalidError(
+            N_("The body is not an OTLP trace request: {problem}."),
+            hint=N_("Send an ExportTraceServiceRequest with the matching Content-Type."),
+            reason="tracing.undecodable",
+            problem=str(error)[:200],
+        ) from None
+
+
+def exports_of(
+    request: ExportTraceServiceRequest, scope: Scope, *, now_ns: int, choose_project: ProjectChooser | None = None
+) -> list[Export]:
+    """The request's spans by project; the first entry is the caller's own project and counts what is refused.
+
+    Args:
+        request: What was sent.
+        scope: Tenant and project of the caller.
+        now_ns: The platform's clock, against which starts are checked.
+        choose_project: Asked where a resource names a project; without it resources choose nothing.
+    """
+    own = Export(scope=scope)
+    by_project = {scope.project_id: own}
+    for resource_spans in request.resource_spans:
+        resource = resource_spans.resource
+        service, wanted = _named_by(resource)
+        target: Export | None = own
+        if wanted is not None and choose_project is not None:
+            project_id = choose_project(*wanted)
+            if project_id is None:
+                target = None
+            elif project_id != scope.project_id:
+                chosen = Scope(tenant_id=scope.tenant_id, project_id=project_id)
+                target = by_project.setdefault(project_id, Export(scope=chosen))
+        resource_bytes = resource.SerializeToString()
+        for scope_spans in resource_spans.scope_spans:
+            if target is None:
+                own.reject(len(scope_spans.spans), _UNKNOWN_PROJECT)
+                continue
+            scope_bytes = scope_spans.scope.SerializeToString()
+            key = blake2b(resource_bytes + b"\0" + scope_bytes, digest_size=16).hexdigest()
+            before = len(target.spans)
+            for span in scope_spans.spans:
+                problem = problem_with(span, now_ns)
+                if problem is not None:
+                    own.reject(1, problem)
+                    continue
+                arrival = read_span(span, service, key)
+                target.spans.append(arrival)
+                target.size_bytes += len(arrival.raw)
+            if len(target.spans) > before:
+                target.resources[key] = (resource_bytes, scope_bytes)
+    return [export for export in by_project.values() if export is own or export.spans]
+
+
+def read_request(scope: Scope, body: bytes, *, now_ns: int, media_type: str = PROTOBUF) -> Export:
+    """The spans of a request that all go to the caller's project.
+
+    Raises:
+        InvalidError: The bytes are no export request.
+    """
+    return exports_of(decode(body, media_type), scope, now_ns=now_ns)[0]
+
+
+def answer(result: IngestResult, media_type: str) -> bytes:
+    """The body of a success; it carries a partial success only where spans were refused."""
+    response = ExportTraceServiceResponse()
+    if result.rejected:
+        response.partial_success.rejected_spans = result.rejected
+        response.partial_success.error_message = translate(result.problem or "", DEFAULT_LOCALE)
+    return _encoded(response, media_type)
+
+
+def failure(error: AIPlatformError, media_type: str, locale: str = DEFAULT_LOCALE) -> bytes:
+    """The body of a failure: `google.rpc.Status`."""
+    hint = error.localized_hint(locale)
+    message = f"{error.localized(locale)} {hint}" if hint else error.localized(locale)
+    return _encoded(RpcStatus(code=_GRPC_CODES.get(error.grpc_status, 2), message=message), media_type)
+
+
+def _encoded(message: Message, media_type: str) -> bytes:
+    if media_type == JSON:
+        return json_format.MessageToJson(message, indent=None).encode()
+    return message.SerializeToString()
+
+
+def _named_by(resource: Resource) -> tuple[str | None, tuple[str, bool] | None]:
+    """The service that a resource names, and the project it asks for with whether that must exist."""
+    service: str | None = None
+    wanted: dict[str, str] = {}
+    for pair in resource.attributes:
+        if pair.key == "service.name":
+            service = plain_text(any_value(pair.value)).replace("\x00", "�")[:MAX_NAME] or None
+        elif pair.key in PROJECT_RESOURCE_KEYS:
+            wanted.setdefault(pair.key, plain_text(any_value(pair.value)))
+    ours, foreign = PROJECT_RESOURCE_KEYS
+    if ours in wanted:
+        return service, (wanted[ours], True)
+    # Another vendor's label is a wish: stock emitters always send one, often for a project nobody made here.
+    return service, (wanted[foreign], False) if foreign in wanted else None
+
+
+def _from_json(body: bytes) -> ExportTraceServiceRequest:
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")
+    for resource_spans in _items(document, "resourceSpans", "resource_spans"):
+        for scope_spans in _items(resource_spans, "scopeSpans", "scope_spans"):
+            for span in _items(scope_spans, "spans", "spans"):
+                _ids_from_hex(span, "traceId", "trace_id", "spanId", "span_id", "parentSpanId", "parent_span_id")
+                for link in _items(span, "links", "links"):
+                    _ids_from_hex(link, "traceId", "trace_id", "spanId", "span_id")
+    return json_format.ParseDict(document, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+
+
+def _items(holder: dict[str, Any], name: str, other: str) -> list[dict[str, Any]]:
+    items = holder.get(name, holder.get(other)) or []
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ValueError(f"{name} is not a list of objects")
+    return items
+
+
+def _ids_from_hex(holder: dict[str, Any], *names: str) -> None:
+    """OTLP writes ids in hexadecimal where protobuf's JSON expects base 64."""
+    for name in names:
+        value = holder.get(name)
+        if isinstance(value, str):
+            holder[name] = base64.b64encode(bytes.fromhex(value)).decode("ascii")

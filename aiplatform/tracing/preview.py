@@ -1,0 +1,97 @@
+"""A line of what went in and a line of what came out, for lists: cheap enough for the write path."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+
+from aiplatform.tracing.messages import read_messages, unflatten
+from aiplatform.tracing.model import PREVIEW_CHARACTERS, Message
+from aiplatform.tracing.semconv import FIELD_OF, INDEXED_MESSAGES, Field
+from aiplatform.tracing.values import any_value, plain_text, readable, unwrapped
+
+MAX_PARSED: Final = 65_536
+_INPUT_FIELDS: Final = (Field.INPUT_MESSAGES, Field.INPUT, Field.TOOL_ARGUMENTS, Field.QUERY)
+_OUTPUT_FIELDS: Final = (Field.OUTPUT_MESSAGES, Field.OUTPUT, Field.TOOL_RESULT)
+_WANTED: Final = {
+    name: found for name, found in FIELD_OF.items() if found[0] in _INPUT_FIELDS or found[0] in _OUTPUT_FIELDS
+}
+_INPUT_PREFIXES: Final = INDEXED_MESSAGES[Field.INPUT_MESSAGES]
+_OUTPUT_PREFIXES: Final = INDEXED_MESSAGES[Field.OUTPUT_MESSAGES]
+_TELLING_KEYS: Final = (
+    "question", "query", "prompt", "input", "text", "content", "answer", "output", "result", "response",
+)  # fmt: skip
+
+
+def previews(raw: bytes) -> tuple[str | None, str | None]:
+    """At most 300 characters of a span's input and of its output; None where it has none."""
+    found: dict[Field, tuple[int, Any]] = {}
+    flat: dict[str, Any] = {}
+    for pair in SpanMessage.FromString(raw).attributes:
+        key = pair.key
+        entry = _WANTED.get(key)
+        if entry is not None:
+            field, rank = entry
+            if field not in found or rank < found[field][0]:
+                found[field] = (rank, pair.value)
+        elif key.startswith((*_INPUT_PREFIXES, *_OUTPUT_PREFIXES)):
+            flat[key] = any_value(pair.value)
+    return (
+        _side(found, flat, _INPUT_FIELDS, _INPUT_PREFIXES, "user"),
+        _side(found, flat, _OUTPUT_FIELDS, _OUTPUT_PREFIXES, "assistant"),
+    )
+
+
+def headline(value: Any, role: str) -> str:
+    """The telling text of a value: the last message of `role`, the one text argument, else the value itself."""
+    if isinstance(value, str):
+        if len(value) > MAX_PARSED:
+            return readable(value[: PREVIEW_CHARACTERS * 2])
+        value = unwrapped(value)
+    if isinstance(value, dict | list):
+        messages = read_messages(value, role)
+        if messages:
+            return _last(messages, role)
+    if isinstance(value, dict):
+        for key in _TELLING_KEYS:
+            if isinstance(value.get(key), str):
+                return headline(value[key], role)
+        if len(value) == 1:
+            return headline(next(iter(value.values())), role)
+    return plain_text(value)
+
+
+def _last(messages: list[Message], role: str) -> str:
+    chosen = next((message for message in reversed(messages) if message.role == role and message.text), None)
+    chosen = chosen or next((message for message in reversed(messages) if message.text), messages[-1])
+    if chosen.text:
+        return chosen.text
+    return ", ".join(
+        f"{part.tool_name}({plain_text(part.data)})" if part.type == "tool_call" else plain_text(part.data)
+        for part in chosen.parts
+    )
+
+
+def _side(
+    found: dict[Field, tuple[int, Any]],
+    flat: dict[str, Any],
+    fields: tuple[Field, ...],
+    prefixes: tuple[str, ...],
+    role: str,
+) -> str | None:
+    for field in fields:
+        if field in found:
+            text = headline(any_value(found[field][1]), role)
+            if text:
+                return _shortened(text)
+    for prefix in prefixes:
+        messages = read_messages(unflatten(flat, prefix), role) if flat else []
+        if messages:
+            return _shortened(_last(messages, role))
+    return None
+
+
+def _shortened(text: str) -> str | None:
+    line = " ".join(text[: PREVIEW_CHARACTERS * 4].split()).replace("\x00", "�")
+    return (line if len(line) <= PREVIEW_CHARACTERS else line[: PREVIEW_CHARACTERS - 1] + "…") or None

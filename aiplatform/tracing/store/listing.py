@@ -1,0 +1,127 @@
+"""The list of traces: narrowed, ordered, page by page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, text
+
+from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import N_
+from aiplatform.storage.database import Transaction
+from aiplatform.storage.tables.tracing import traces
+from aiplatform.tracing.model import Freshness, TraceFilter, TracePage, TraceSort
+from aiplatform.tracing.store.rows import summary_of
+from aiplatform.tracing.store.statements import any_of, listed
+from aiplatform.tracing.store.writing import joined
+
+if TYPE_CHECKING:
+    from aiplatform.tracing.textindex import Matches
+
+_COLUMN_OF = {
+    TraceSort.NEWEST: traces.c.start_ns,
+    TraceSort.OLDEST: traces.c.start_ns,
+    TraceSort.SLOWEST: traces.c.duration_ns,
+}
+
+
+def list_traces(
+    tx: Transaction, where: TraceFilter, *, matches: Matches | None, sort: TraceSort, limit: int, page: str | None
+) -> TracePage:
+    """One page; `next` is set where another follows.
+
+    Raises:
+        InvalidError: The page token is none of this order.
+    """
+    statement = select(traces).where(*_conditions(where))
+    if matches is not None:
+        condition = text(any_of(tx, "trace_id", "trace_ids"))
+        statement = statement.where(condition.bindparams(trace_ids=listed(tx, matches.trace_ids)))
+    found = tx.execute(_ordered(statement, sort, page).limit(limit + 1)).fetchall()
+    items = [summary_of(row) for row in found[:limit]]
+    token = _token(sort, found[limit - 1]) if len(found) > limit else None
+    return TracePage(items=items, next=token)
+
+
+def with_search(page: TracePage, *, freshness: Freshness, is_cut: bool) -> TracePage:
+    """The page with what has to be said about the search."""
+    return replace(page, freshness=freshness, is_cut=is_cut)
+
+
+def histogram(
+    tx: Transaction, where: TraceFilter, *, from_ns: int, to_ns: int, num_buckets: int
+) -> Sequence[tuple[int, int]]:
+    """Traces without and with errors that began in each slice of [from, to)."""
+    width = max((to_ns - from_ns) // num_buckets, 1)
+    bucket = ((traces.c.start_ns - from_ns) // width).label("bucket")
+    failed = func.sum(case((traces.c.num_errors > 0, 1), else_=0)).label("failed")
+    narrowed = replace(where, from_ns=max(from_ns, where.from_ns or from_ns), to_ns=min(to_ns, where.to_ns or to_ns))
+    statement = select(bucket, func.count().label("num"), failed).where(*_conditions(narrowed)).group_by(bucket)
+    counts = [(0, 0)] * num_buckets
+    for row in tx.execute(statement):
+        index = min(int(row.bucket), num_buckets - 1)
+        good, bad = counts[index]
+        counts[index] = (good + row.num - int(row.failed), bad + int(row.failed))
+    return counts
+
+
+def _conditions(where: TraceFilter) -> list[ColumnElement[bool]]:
+    column = traces.c
+    found: list[ColumnElement[bool]] = [column.num_spans > 0]
+    for name in ("trace_id", "status", "service", "session_id", "user_id"):
+        value = getattr(where, name)
+        if value is not None:
+            found.append(column[name] == str(value))
+    if where.name is not None:
+        found.append(column.name.icontains(where.name, autoescape=True))
+    if where.model is not None:
+        found.append(column.models.contains(joined([where.model]), autoescape=True))
+    if where.kind is not None:
+        found.append(column.kinds.contains(joined([where.kind.value]), autoescape=True))
+    if where.has_errors is not None:
+        found.append(column.num_errors > 0 if where.has_errors else column.num_errors == 0)
+    if where.from_ns is not None:
+        found.append(column.start_ns >= where.from_ns)
+    if where.to_ns is not None:
+        found.append(column.start_ns < where.to_ns)
+    if where.min_duration_ns is not None:
+        found.append(column.duration_ns >= where.min_duration_ns)
+    return found
+
+
+def _ordered(statement: Select[Any], sort: TraceSort, page: str | None) -> Select[Any]:
+    column = _COLUMN_OF[sort]
+    rising = sort is TraceSort.OLDEST
+    if page is not None:
+        value, trace_id = _read_token(sort, page)
+        beyond = column > value if rising else column < value
+        beyond_id = traces.c.trace_id > trace_id if rising else traces.c.trace_id < trace_id
+        statement = statement.where(or_(beyond, and_(column == value, beyond_id)))
+    if rising:
+        return statement.order_by(column, traces.c.trace_id)
+    return statement.order_by(column.desc(), traces.c.trace_id.desc())
+
+
+def _token(sort: TraceSort, row: Any) -> str:
+    value = [sort.value, getattr(row, _COLUMN_OF[sort].name), row.trace_id]
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode("ascii").rstrip("=")
+
+
+def _read_token(sort: TraceSort, page: str) -> tuple[int, str]:
+    try:
+        kind, value, trace_id = json.loads(base64.urlsafe_b64decode(page + "=" * (-len(page) % 4)))
+        if kind == sort.value and isinstance(value, int) and isinstance(trace_id, str):
+            return value, trace_id
+    except (ValueError, TypeError, binascii.Error):
+        pass
+    raise InvalidError(
+        N_("{page!r} is not a page of this list."),
+        hint=N_("Use the `next` of the page before, with the same order."),
+        reason="tracing.bad_page",
+        page=page,
+    )

@@ -1,0 +1,283 @@
+"""One batch of spans into the store, together with the summaries of the traces they belong to.
+
+A span that is there already is left as it is; a finished one replaces the pending form of itself, never the reverse.
+Summaries are summed anew from the whole trace, so they come out the same whatever the order of arrival, except for
+traces above `LARGE_TRACE` spans: theirs are carried forward here and summed by the worker, because summing 50,000
+spans for each batch of 512 would make the cost of a trace quadratic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Final
+
+from aiplatform.storage.database import Transaction
+from aiplatform.storage.tables.tracing import span_changes, span_resources, spans, traces
+from aiplatform.tracing.arrival import Arrival
+from aiplatform.tracing.model import SpanKind
+from aiplatform.tracing.otlp import Export
+from aiplatform.tracing.preview import previews
+from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, listed, rows, run
+from aiplatform.tracing.tree import TOKEN_NAMES, Figures, StoredBone, add_tokens, figures, leaf_tokens, root_of
+
+LARGE_TRACE: Final = 4_096
+
+SPAN_COLUMNS: Final = (
+    "trace_id", "span_id", "day", "parent_id", "name", "kind", "status", "start_ns", "duration_ns", "service", "model",
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "error",
+    "resource_key", "raw",
+)  # fmt: skip
+TRACE_COLUMNS: Final = (
+    "trace_id", "name", "status", "start_ns", "duration_ns", "root_span_id", "has_root", "num_spans", "num_errors",
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "input_preview", "output_preview", "models", "kinds", "service", "session_id", "user_id", "first_day", "last_day",
+    "updated_ns", "is_settled",
+)  # fmt: skip
+_EMPTY: Final[dict[str, Any]] = {
+    "status": "", "start_ns": 0, "duration_ns": 0, "has_root": False, "num_spans": 0, "num_errors": 0, "models": "",
+    "kinds": "", "first_day": 0, "last_day": 0, "updated_ns": 0, "is_settled": True,
+}  # fmt: skip
+_EMPTY_COLUMNS: Final = ("trace_id", *_EMPTY)
+_EMPTY_VALUES: Final = tuple(_EMPTY.values())
+_PREVIOUS: Final = ", ".join(TRACE_COLUMNS)
+
+
+def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns: int) -> int:
+    """Store the spans of some requests that go to one project; returns how many were new.
+
+    Args:
+        tx: A write transaction of that project.
+        exports: At least one.
+        change_id: A fresh id of this batch, for the text index to follow.
+        now_ns: The platform's clock.
+    """
+    batch = _one_of_each(span for export in exports for span in export.spans)
+    if not batch:
+        return 0
+    before = _lock_traces(tx, sorted(batch))
+    fresh: list[Arrival] = []
+    summaries: list[tuple[Any, ...]] = []
+    known = _stored_bones(tx, [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE])
+    for trace_id, arrivals in batch.items():
+        previous = before.get(trace_id)
+        is_large = previous is not None and previous.num_spans > LARGE_TRACE
+        stored = _stored_among(tx, trace_id, arrivals) if is_large else known.get(trace_id, {})
+        new, replaced = _news(tx, trace_id, arrivals, stored)
+        if not new:
+            continue
+        fresh.extend(new)
+        if is_large:
+            summed = _carried_forward(previous, new, len(replaced))
+        else:
+            kept = [bone for span_id, bone in stored.items() if span_id not in replaced]
+            summed = figures([*kept, *new])
+        summaries.append(_summary(tx, trace_id, summed, new, previous, now_ns, is_settled=not is_large))
+    if fresh:
+        _insert_resources(tx, exports, {span.resource_key for span in fresh})
+        tx.insert_rows(spans, SPAN_COLUMNS, [_span_row(span) for span in fresh])
+        tx.insert_rows(traces, TRACE_COLUMNS, summaries, replace=True)
+        change = (change_id, now_ns, len(fresh), b"".join(_key(span) for span in fresh))
+        tx.insert_rows(span_changes, ("change_id", "created_ns", "num_spans", "keys"), [change])
+    return len(fresh)
+
+
+def figure_values(summed: Figures) -> dict[str, Any]:
+    """Columns of `traces` that figures fill."""
+    return {
+        **dict(zip(TOKEN_NAMES, summed.tokens, strict=True)),
+        "name": summed.name,
+        "status": summed.status,
+        "start_ns": summed.start_ns,
+        "duration_ns": summed.end_ns - summed.start_ns,
+        "root_span_id": summed.root_span_id,
+        "has_root": summed.has_root,
+        "num_spans": summed.num_spans,
+        "num_errors": summed.num_errors,
+        "models": joined(summed.models),
+        "kinds": joined(summed.kinds),
+        "service": summed.service,
+        "first_day": summed.first_day,
+        "last_day": summed.last_day,
+    }
+
+
+def joined(words: Iterable[str]) -> str:
+    """Words as one text in which a whole word can be looked for: each between line feeds."""
+    found = "\n".join(word.replace("\n", " ") for word in words)
+    return f"\n{found}\n" if found else ""
+
+
+def split(words: str) -> tuple[str, ...]:
+    """The words that `joined` put together."""
+    return tuple(words.strip("\n").split("\n")) if words else ()
+
+
+def _one_of_each(arrivals: Iterable[Arrival]) -> dict[str, list[Arrival]]:
+    """Spans by trace, each id once: the first finished form, else the first pending one."""
+    found: dict[str, dict[str, Arrival]] = {}
+    for span in arrivals:
+        by_id = found.setdefault(span.trace_id, {})
+        known = by_id.get(span.span_id)
+        if known is None or (known.is_running and not span.is_running):
+            by_id[span.span_id] = span
+    return {trace_id: list(by_id.values()) for trace_id, by_id in found.items()}
+
+
+def _lock_traces(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, Any]:
+    """The summaries there are, locked against other writers until the commit.
+
+    SQLite has one writer at a time. On PostgreSQL an empty summary is put where none is, because a row that does not
+    exist cannot be locked; ids are taken in their order, so that two writers never wait for each other in a circle.
+    """
+    tail = ""
+    if tx.dialect == "postgresql":
+        tx.insert_rows(traces, _EMPTY_COLUMNS, [(trace_id, *_EMPTY_VALUES) for trace_id in trace_ids])
+        tail = " ORDER BY trace_id FOR UPDATE"
+    condition = any_of(tx, "trace_id", "trace_ids")
+    sql = f"SELECT {_PREVIOUS} FROM traces WHERE {IN_PROJECT} AND {condition}{tail}"  # noqa: S608 - constants
+    found = rows(tx, sql, trace_ids=listed(tx, trace_ids))
+    return {row.trace_id: row for row in found if row.num_spans > 0}
+
+
+def _stored_bones(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, dict[str, StoredBone]]:
+    if not trace_ids:
+        return {}
+    condition = any_of(tx, "trace_id", "trace_ids")
+    sql = f"SELECT trace_id, {BONE_COLUMNS} FROM spans WHERE {IN_PROJECT} AND {condition}"  # noqa: S608 - constants
+    found: dict[str, dict[str, StoredBone]] = {}
+    for trace_id, *values in rows(tx, sql, trace_ids=listed(tx, trace_ids)):
+        bone = StoredBone(*values)
+        found.setdefault(trace_id, {})[bone.span_id] = bone
+    return found
+
+
+def _stored_among(tx: Transaction, trace_id: str, arrivals: Sequence[Arrival]) -> dict[str, StoredBone]:
+    condition = any_of(tx, "span_id", "span_ids")
+    sql = (
+        f"SELECT {BONE_COLUMNS} FROM spans "  # noqa: S608 - constants
+        f"WHERE {IN_PROJECT} AND trace_id = :trace_id AND {condition}"
+    )
+    ids = listed(tx, (span.span_id for span in arrivals))
+    found = (StoredBone(*row) for row in rows(tx, sql, trace_id=trace_id, span_ids=ids))
+    return {bone.span_id: bone for bone in found}
+
+
+def _news(
+    tx: Transaction, trace_id: str, arrivals: Sequence[Arrival], stored: dict[str, StoredBone]
+) -> tuple[list[Arrival], set[str]]:
+    """The arrivals to insert, and the ids of pending spans that were taken away for them."""
+    new: list[Arrival] = []
+    replaced: set[str] = set()
+    for span in arrivals:
+        known = stored.get(span.span_id)
+        if known is None:
+            new.append(span)
+        elif known.duration_ns is None and not span.is_running:
+            new.append(span)
+            replaced.add(span.span_id)
+    for span_id in replaced:
+        sql = f"DELETE FROM spans WHERE {IN_PROJECT} AND trace_id = :trace_id AND span_id = :span_id"  # noqa: S608
+        run(tx, sql, trace_id=trace_id, span_id=span_id)
+    return new, replaced
+
+
+def _summary(
+    tx: Transaction,
+    trace_id: str,
+    summed: Figures,
+    new: Sequence[Arrival],
+    previous: Any,
+    now_ns: int,
+    *,
+    is_settled: bool,
+) -> tuple[Any, ...]:
+    shown_in, shown_out = _previews(tx, trace_id, summed.root_span_id, new, previous)
+    more: dict[str, Any] = {
+        "input_preview": shown_in,
+        "output_preview": shown_out,
+        "session_id": (previous and previous.session_id) or _first_said(new, "session_id"),
+        "user_id": (previous and previous.user_id) or _first_said(new, "user_id"),
+        "updated_ns": now_ns,
+        "is_settled": is_settled,
+        "trace_id": trace_id,
+    }
+    values = figure_values(summed) | more
+    return tuple(values[column] for column in TRACE_COLUMNS)
+
+
+def _previews(
+    tx: Transaction, trace_id: str, root_span_id: str, new: Sequence[Arrival], previous: Any
+) -> tuple[str | None, str | None]:
+    """What the root says went in and out; where it says nothing (a web server's span), what the first calls do."""
+    root = next((span for span in new if span.span_id == root_span_id), None)
+    if root is None and previous is not None and previous.root_span_id == root_span_id:
+        shown = previous.input_preview, previous.output_preview
+    else:
+        shown = previews(root.raw if root is not None else _stored_raw(tx, trace_id, root_span_id))
+    if all(shown) or not any(span.kind != SpanKind.OTHER.value for span in new):
+        return shown
+    telling = sorted(
+        (span for span in new if span.kind in {SpanKind.LLM.value, SpanKind.AGENT.value, SpanKind.CHAIN.value}),
+        key=lambda span: span.start_ns,
+    )
+    for span in islice(telling, 4):
+        found = previews(span.raw)
+        shown = (shown[0] or found[0], shown[1] or found[1])
+    return shown
+
+
+def _stored_raw(tx: Transaction, trace_id: str, span_id: str) -> bytes:
+    sql = f"SELECT raw FROM spans WHERE {IN_PROJECT} AND trace_id = :trace_id AND span_id = :span_id"  # noqa: S608
+    found = rows(tx, sql, trace_id=trace_id, span_id=span_id)
+    return bytes(found[0].raw) if found else b""
+
+
+def _carried_forward(previous: Any, new: Sequence[Arrival], num_replaced: int) -> Figures:
+    """Figures of a large trace with some more spans; exact in what can be added, near in the rest until it settles."""
+    arrived = figures(new)
+    root, is_root = root_of(new)
+    takes_root = is_root and (not previous.has_root or root.start_ns < previous.start_ns)
+    start_ns = min(previous.start_ns, arrived.start_ns)
+    old_tokens = (previous.input_tokens, previous.output_tokens, previous.cache_read_tokens,
+                  previous.cache_write_tokens, previous.reasoning_tokens)  # fmt: skip
+    return replace(
+        arrived,
+        root_span_id=root.span_id if takes_root else previous.root_span_id,
+        has_root=previous.has_root or is_root,
+        name=root.name if takes_root else previous.name,
+        status=root.status if takes_root else previous.status,
+        service=root.service if takes_root else previous.service,
+        start_ns=start_ns,
+        end_ns=max(previous.start_ns + previous.duration_ns, arrived.end_ns),
+        num_spans=previous.num_spans + len(new) - num_replaced,
+        num_errors=previous.num_errors + arrived.num_errors,
+        tokens=add_tokens(old_tokens, leaf_tokens(new)),
+        models=tuple(sorted({*split(previous.models), *arrived.models})),
+        kinds=tuple(sorted({*split(previous.kinds), *arrived.kinds})),
+        first_day=min(previous.first_day, arrived.first_day),
+        last_day=max(previous.last_day, arrived.last_day),
+    )
+
+
+def _insert_resources(tx: Transaction, exports: Sequence[Export], keys: set[str]) -> None:
+    found = {key: value for export in exports for key, value in export.resources.items() if key in keys}
+    values = [(key, resource, scope) for key, (resource, scope) in sorted(found.items())]
+    tx.insert_rows(span_resources, ("resource_key", "resource", "scope"), values)
+
+
+def _span_row(span: Arrival) -> tuple[Any, ...]:
+    return (
+        span.trace_id, span.span_id, span.day, span.parent_id, span.name, span.kind, span.status, span.start_ns,
+        span.duration_ns, span.service, span.model, span.input_tokens, span.output_tokens, span.cache_read_tokens,
+        span.cache_write_tokens, span.reasoning_tokens, span.error, span.resource_key, span.raw,
+    )  # fmt: skip
+
+
+def _key(span: Arrival) -> bytes:
+    return bytes.fromhex(span.trace_id + span.span_id) + span.day.to_bytes(4, "big", signed=True)
+
+
+def _first_said(spans_: Sequence[Arrival], name: str) -> str | None:
+    return next((value for span in spans_ if (value := getattr(span, name))), None)

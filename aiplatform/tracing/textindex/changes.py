@@ -1,0 +1,98 @@
+"""What was committed since the index last looked: read from the changes that every write leaves behind."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+
+from aiplatform.core.scope import Scope
+from aiplatform.storage.database import SystemTransaction, Transaction
+from aiplatform.storage.tables.tracing import span_changes
+from aiplatform.tracing.normalise import read_detail
+from aiplatform.tracing.store.rows import span_of
+from aiplatform.tracing.store.statements import BONE_COLUMNS, rows
+from aiplatform.tracing.words import folded, indexed_text
+
+KEY_BYTES = 28
+_READ_COLUMNS = ", ".join(f"s.{name.strip()}" for name in BONE_COLUMNS.split(","))
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Spans of one commit."""
+
+    change_id: str
+    scope: Scope
+    keys: Sequence[tuple[str, str, int]]
+    """Trace id, span id, day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanText:
+    """What the index keeps of a span."""
+
+    trace_id: str
+    span_id: str
+    start_ns: int
+    body: str
+
+
+def oldest_changes(tx: SystemTransaction, max_spans: int) -> list[Change]:
+    """The changes that have waited longest, about `max_spans` spans together, at least one change."""
+    found: list[Change] = []
+    num_spans = 0
+    for row in tx.execute(select(span_changes).order_by(span_changes.c.created_ns).limit(max_spans)):
+        keys = list(_keys(bytes(row.keys)))
+        num_spans += len(keys)
+        if found and num_spans > max_spans:
+            break
+        scope = Scope(tenant_id=row.tenant_id, project_id=row.project_id)
+        found.append(Change(change_id=row.change_id, scope=scope, keys=keys))
+    return found
+
+
+def forget(tx: SystemTransaction, changes: Sequence[Change]) -> None:
+    """Take changes away once the index holds them for good."""
+    tx.execute(delete(span_changes).where(span_changes.c.change_id.in_([change.change_id for change in changes])))
+
+
+def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanText]:
+    """The texts of spans; those that are gone meanwhile are left out."""
+    if tx.dialect == "sqlite":
+        # CROSS keeps the order of the join: without statistics SQLite would walk all spans for each key.
+        source = "json_each(:keys) k CROSS JOIN spans s ON s.trace_id = k.value ->> 0 AND s.span_id = k.value ->> 1"
+        source += " AND s.day = k.value ->> 2"
+        parameters = {"keys": json.dumps(keys)}
+    else:
+        arrays = "CAST(:trace_ids AS text[]), CAST(:span_ids AS text[]), CAST(:days AS integer[])"
+        source = f"unnest({arrays}) k(trace_id, span_id, day) JOIN spans s USING (trace_id, span_id, day)"
+        trace_ids, span_ids, days = zip(*keys, strict=True)
+        parameters = {"trace_ids": list(trace_ids), "span_ids": list(span_ids), "days": list(days)}  # type: ignore[dict-item]
+    sql = (
+        f"SELECT s.trace_id, s.error, s.raw, {_READ_COLUMNS} FROM {source} "  # noqa: S608 - constants
+        "WHERE s.tenant_id = :tenant_id AND s.project_id = :project_id"
+    )
+    return [_text(row) for row in rows(tx, sql, **parameters)]
+
+
+def _text(row: object) -> SpanText:
+    found = span_of(row, row.trace_id)  # type: ignore[attr-defined]
+    try:
+        body = indexed_text(read_detail(found, bytes(row.raw), resource=b"", scope=b""))  # type: ignore[attr-defined]
+    except Exception:
+        # One span that cannot be read must not keep all later ones from being found.
+        logger.exception("a span cannot be read for the text index", extra={"trace_id": found.trace_id})
+        body = folded(found.name)
+    return SpanText(trace_id=found.trace_id, span_id=found.span_id, start_ns=found.start_ns, body=body)
+
+
+def _keys(packed: bytes) -> Iterator[tuple[str, str, int]]:
+    for start in range(0, len(packed), KEY_BYTES):
+        key = packed[start : start + KEY_BYTES]
+        yield key[:16].hex(), key[16:24].hex(), int.from_bytes(key[24:], "big", signed=True)

@@ -1,0 +1,105 @@
+"""From text to the words of an index, and from what somebody types to what must be found.
+
+Words are runs of letters and digits, folded to lower case and to one form (full-width to half-width). Runs of Chinese,
+Japanese and Korean characters have no spaces, so each pair of neighbours is a word: 内部错误 gives 内部, 部错, 错误,
+and any two or more neighbouring characters are found as a substring. The last character of a run is a word too, so that
+a single one can be found by its beginning.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aiplatform.tracing.model import SpanDetail
+from aiplatform.tracing.values import plain_text
+
+MAX_INDEXED: Final = 100_000
+"""Characters of one span that the index reads."""
+
+MAX_WORD: Final = 64
+"""Characters of one word that count; longer ones are blobs, and PostgreSQL's index holds no word of megabytes."""
+
+MAX_TERMS: Final = 16
+_CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002ebef"
+_RUN: Final = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
+_FIRST_CJK: Final = re.compile(f"[{_CJK}]")
+_TERM: Final = re.compile(r'"([^"]*)"|(\S+)')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One thing that must occur."""
+
+    phrases: Sequence[Sequence[str]]
+    """Words; those of one phrase stand next to each other."""
+
+    text: str
+    """The same as folded text."""
+
+    is_prefix: bool = False
+    """Whether the last word is only a beginning: a single CJK character."""
+
+
+def folded(text: str) -> str:
+    """Text in the one form that is compared."""
+    if not text.isascii() and not unicodedata.is_normalized("NFKC", text):
+        text = unicodedata.normalize("NFKC", text)
+    return text.lower()
+
+
+def words_of(text: str) -> list[str]:
+    """The words of an already folded text, in their order."""
+    words: list[str] = []
+    for run in _RUN.findall(text):
+        if _FIRST_CJK.match(run):
+            words.extend(run[index : index + 2] for index in range(len(run)))
+        else:
+            words.append(run[:MAX_WORD])
+    return words
+
+
+def read_query(query: str) -> list[Term]:
+    """The terms of a query: words that must all occur; in double quotes, next to each other."""
+    terms: list[Term] = []
+    for quoted, word in _TERM.findall(folded(query)):
+        text = quoted or word
+        phrases: list[list[str]] = []
+        is_prefix = after_cjk = False
+        for run in _RUN.findall(text):
+            is_cjk = bool(_FIRST_CJK.match(run))
+            words = words_of(run)[:-1] if is_cjk and len(run) > 1 else [run[:MAX_WORD]]
+            if phrases and not is_cjk and not after_cjk:
+                phrases[-1].extend(words)
+            else:
+                phrases.append(words)
+            is_prefix, after_cjk = is_cjk and len(run) == 1, is_cjk
+        if phrases:
+            terms.append(Term(phrases=phrases, text=text.strip(), is_prefix=is_prefix))
+    return terms[:MAX_TERMS]
+
+
+def indexed_text(detail: SpanDetail) -> str:
+    """What of a span can be searched: its name, all that went in and came out, and what went wrong."""
+    pieces = [detail.row.name]
+    for message in (*detail.input_messages, *detail.output_messages):
+        for part in message.parts:
+            pieces.append(part.text or "")
+            pieces.append(part.tool_name or "")
+            if part.data is not None:
+                pieces.append(plain_text(part.data))
+    # Messages were mostly read out of these two, so they are taken only where there were none.
+    if not detail.input_messages:
+        pieces.append(plain_text(detail.input))
+    if not detail.output_messages:
+        pieces.append(plain_text(detail.output))
+    if detail.tool_call is not None:
+        pieces.extend(plain_text(item) for item in (detail.tool_call.name, detail.tool_call.arguments))
+        pieces.append(plain_text(detail.tool_call.result))
+    pieces.extend(passage.text for passage in detail.passages)
+    pieces.extend(text for text in (detail.error_type, detail.error_message) if text)
+    found = dict.fromkeys(piece for piece in pieces if piece)
+    return folded("\n".join(found)[:MAX_INDEXED]).replace("\x00", " ")
