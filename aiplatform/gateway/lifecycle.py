@@ -61,13 +61,13 @@ def up(here: Installation, report: Report, *, environment: Mapping[str, str] | N
         if running is None:
             require_free(here.settings.server.host, here.settings.server.port)
         with report.step(N_("database")) as step:
-            access = bootstrap.prepare(here, step)
+            bootstrap.prepare(here, step)
         write_settings(here.settings_file, here.settings)
         if running is not None and not _is_mended(here, running, report):
             running = None
         if running is None:
             _start_all(here, report, inherited)
-        sign_in_url = bootstrap.sign_in_url(here, access)
+        sign_in_url = bootstrap.sign_in_url(here)
     return Ready(
         url=here.settings.url,
         sign_in_url=sign_in_url,

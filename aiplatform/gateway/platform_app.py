@@ -1,4 +1,4 @@
-"""The application at `/`: pages, the management API, health."""
+"""The application at `/`: pages, the management API, the Open Inference Protocol, health."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from fastapi import FastAPI
 
 from aiplatform import __version__
 from aiplatform.gateway import health
-from aiplatform.gateway.services import Services
+from aiplatform.gateway.rooms import Rooms
+from aiplatform.serve import routes as serve_routes
+from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.middleware import secure
 from aiplatform.tenancy.routing import Routes, attach
+from aiplatform.tenancy.sign_in import build_sign_in_routes
 
 
-def build_platform(services: Services) -> FastAPI:
+def build_platform(rooms: Rooms) -> FastAPI:
     """The application, every room's routes attached, behind authentication."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        services.close()
+        rooms.close()
 
     app = FastAPI(
         title="aiplatform",
@@ -31,9 +34,13 @@ def build_platform(services: Services) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    attach(app, [health.build_routes(app, services.database), *_rooms(services)])
-    return secure(app, services.authenticator, services.settings)
+    attach(app, [health.build_routes(app, rooms.database), *_routes(rooms)])
+    return secure(app, rooms.tenancy.authenticator, rooms.settings)
 
 
-def _rooms(services: Services) -> list[Routes]:
-    return []
+def _routes(rooms: Rooms) -> list[Routes]:
+    return [
+        tenancy_routes.build_routes(rooms.tenancy),
+        build_sign_in_routes(rooms.tenancy, rooms.settings),
+        serve_routes.build_routes(rooms.deployments),
+    ]

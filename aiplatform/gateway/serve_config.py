@@ -54,7 +54,7 @@ DOOR: Final = ApplicationPlan(name="door", route_prefix="/v1", max_ongoing_reque
 MLFLOW: Final = ApplicationPlan(name="mlflow", route_prefix="/mlflow", max_ongoing_requests=100, env=_OWN_LOOP)
 WORKER: Final = ApplicationPlan(name="worker", route_prefix=None, max_ongoing_requests=8)
 
-APPLICATIONS: Final = (PLATFORM,)
+APPLICATIONS: Final = (PLATFORM, DOOR, MLFLOW, WORKER)
 
 
 def serve_config(plan: ServePlan) -> dict[str, Any]:

@@ -1,38 +1,94 @@
-"""The wiring: which services a control-plane process has, made from the settings it was given."""
+"""The wiring that every control-plane process shares: database, tenancy, traces, and what the model doors need."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
 
+from aiplatform.client.credentials import URL_VARIABLE
 from aiplatform.core.settings import Settings
+from aiplatform.serve.directory import Directory as ModelDirectory
+from aiplatform.serve.signing import DoorKeys
+from aiplatform.serve.spans import BackgroundSink
+from aiplatform.serve.store import DeploymentStore
 from aiplatform.storage.database import Database
-from aiplatform.tenancy.auth import Authenticator
+from aiplatform.tenancy.service import Tenancy, build_tenancy
+from aiplatform.tracing.service import Traces
+
+TRUSTED_TENANT: Final = "default"
+"""The tenant whose code may run on the platform's own cluster."""
 
 
-@dataclass
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Kept = TypeVar("Kept", bound=_Closable)
+
+
 class Services:
-    """Every service of a process, each made when it is first asked for."""
+    """The services of a process, each made when it is first asked for.
 
-    settings: Settings
-    _closing: list[Callable[[], None]] = field(default_factory=list)
+    Args:
+        settings: The settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._closing: list[Callable[[], None]] = []
+
+    @property
+    def state_dir(self) -> Path:
+        """What only the platform's own user may read."""
+        return self.settings.data_dir / "state"
+
+    @property
+    def inner_url(self) -> str:
+        """The platform's address for processes beside this one."""
+        return os.environ.get(URL_VARIABLE) or self.settings.url
 
     @cached_property
     def database(self) -> Database:
         """The one database."""
-        database = Database(self.settings.database_url)
-        self._closing.append(database.close)
-        return database
+        return self._kept(Database(self.settings.database_url))
 
     @cached_property
-    def authenticator(self) -> Authenticator:
-        """Keys and sessions to callers."""
-        authenticator = Authenticator(self.database)
-        self._closing.append(authenticator.close)
-        return authenticator
+    def tenancy(self) -> Tenancy:
+        """Tenants, keys, sessions, audit."""
+        return self._kept(build_tenancy(self.database, self.settings))
+
+    @cached_property
+    def traces(self) -> Traces:
+        """Spans, traces, scores."""
+        return self._kept(Traces(self.database))
+
+    @cached_property
+    def deployment_store(self) -> DeploymentStore:
+        """Rows of deployments."""
+        return DeploymentStore(self.database)
+
+    @cached_property
+    def door_keys(self) -> DoorKeys:
+        """What models know the door by."""
+        return DoorKeys(self.state_dir / "door")
+
+    @cached_property
+    def span_sink(self) -> BackgroundSink:
+        """Where the doors' own spans go."""
+        return self._kept(BackgroundSink(self.traces))
+
+    def model_directory(self) -> ModelDirectory:
+        """Deployments as a door sees them; one an event loop."""
+        return ModelDirectory(self.deployment_store)
 
     def close(self) -> None:
         """Close what was opened, in reverse order."""
         while self._closing:
             self._closing.pop()()
+
+    def _kept(self, service: Kept) -> Kept:
+        self._closing.append(service.close)
+        return service

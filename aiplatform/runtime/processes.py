@@ -13,7 +13,7 @@ from aiplatform.core.errors import TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.runtime.model import MARK_VARIABLE
 
-GRACE_S: Final = 8.0
+GRACE_S: Final = 3.0
 KILL_S: Final = 15.0
 _POLL_S: Final = 0.1
 

@@ -1,0 +1,55 @@
+"""The application at `/v1`: OTLP in, and the models' OpenAI protocol out. Raw ASGI behind one authentication layer."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from aiplatform.gateway.services import Services
+from aiplatform.serve.compute import HandleHost
+from aiplatform.serve.openai import OpenAIDoor
+from aiplatform.tenancy.middleware import AuthenticationMiddleware
+from aiplatform.tracing.endpoint import TracesEndpoint
+
+PREFIX = "/v1"
+TRACES_PATH = "/v1/traces"
+
+
+class Door:
+    """Sends each request to the room whose path it is.
+
+    Args:
+        services: What the rooms need.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._traces = TracesEndpoint(
+            services.traces, max_body_bytes=services.settings.ingest.max_body_mb * 1024 * 1024
+        )
+        self._models: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["path"].rstrip("/") == TRACES_PATH:
+            await self._traces(scope, receive, send)
+        else:
+            await self._model_door()(scope, receive, send)
+
+    def _model_door(self) -> ASGIApp:
+        # Made on the event loop that it will always run on, which handles of Serve belong to.
+        if self._models is None:
+            self._models = OpenAIDoor(self._services.model_directory(), HandleHost(), sink=self._services.span_sink)
+        return self._models
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        self._services.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def build_door(services: Services) -> ASGIApp:
+    """The application, behind authentication."""
+    return AuthenticationMiddleware(Door(services), services.tenancy.authenticator, services.settings)

@@ -1,0 +1,24 @@
+"""The application at `/mlflow`: MLflow's own server behind our authentication, in a process of its own."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp
+
+from aiplatform.gateway.rooms import read_seal
+from aiplatform.gateway.services import Services
+from aiplatform.registry.mlflow_app import MlflowStore, build_mlflow_app, mlflow_database_url
+from aiplatform.tenancy.middleware import AuthenticationMiddleware
+
+
+def build_mlflow(services: Services) -> ASGIApp:
+    """The application."""
+    settings = services.settings
+    store = MlflowStore(
+        database_url=mlflow_database_url(settings.database_url),
+        artifacts_url=f"{settings.artifacts_url.rstrip('/')}/mlflow",
+    )
+
+    def protect(app: ASGIApp) -> ASGIApp:
+        return AuthenticationMiddleware(app, services.tenancy.authenticator, settings)
+
+    return build_mlflow_app(store, protect=protect, seal=read_seal(services))
