@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import Select, and_, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
@@ -21,6 +22,8 @@ from aiplatform.serve.model import (
 )
 from aiplatform.storage.database import Database, Transaction
 from aiplatform.storage.tables.serve import deployment_revisions, deployments
+
+MAX_ATTEMPTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,9 @@ class DeploymentStore:
     def save(
         self, scope: Scope, spec: DeploymentSpec, *, author: str, now_ns: int, restored_from: int | None = None
     ) -> Deployment:
-        """Make `spec` the wanted one, as a new revision; where it is that already, nothing changes.
+        """Make `spec` the wanted one, as a new revision.
+
+        Where it is that already, nothing changes, save that one that failed is tried again at once.
 
         Args:
             scope: Tenant and project.
@@ -50,11 +55,23 @@ class DeploymentStore:
             now_ns: The time.
             restored_from: The revision whose spec this is, for a rollback.
         """
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                return self._save(scope, spec, author, now_ns, restored_from)
+            except IntegrityError:
+                # Somebody applied at the same moment and took the number; theirs stands, ours comes after it.
+                if attempt == MAX_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _save(
+        self, scope: Scope, spec: DeploymentSpec, author: str, now_ns: int, restored_from: int | None
+    ) -> Deployment:
         application = application_name(scope, spec.name)
         with self._database.transaction(scope) as tx:
             current = _one(tx, application)
             if current is not None and current.spec == spec:
-                return current
+                return _again(tx, current, now_ns)
             revision = Revision(
                 number=1 if current is None else current.current.number + 1,
                 revision_id=new_id("rev", now_ns),
@@ -161,6 +178,16 @@ def _select() -> Select[Any]:
         .select_from(joined)
         .order_by(deployments.c.application)
     )
+
+
+def _again(tx: Transaction, current: Deployment, now_ns: int) -> Deployment:
+    """The same spec applied again: nothing changes, but what failed is tried at once."""
+    if current.state.status is not Status.FAILED:
+        return current
+    state = replace(current.state, status=Status.PENDING, message=None, since_ns=now_ns)
+    mine = deployments.c.application == current.application
+    tx.execute(update(deployments).where(mine).values(deployed_revision_id=None, **_state_row(state)))
+    return replace(current, state=state)
 
 
 def _one(tx: Transaction, application: str) -> Deployment | None:
