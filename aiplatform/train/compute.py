@@ -52,7 +52,7 @@ class Trained:
     checkpoint: ray.train.Checkpoint | None
 
 
-class MlflowReports(UserCallback):  # type: ignore[misc] - Ray has no types
+class MlflowReports(UserCallback):  # type: ignore[misc]  # Ray has no types
     """Logs every report to MLflow, from Ray Train's controller.
 
     MLflow being away for a while costs no training: reports wait here and go with the next one.
