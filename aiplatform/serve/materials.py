@@ -41,12 +41,12 @@ class Materials:
 
     def version(self, ref: VersionRef) -> Path:
         """The folder with a registered version's files."""
-        from aiplatform.registry import models_api  # noqa: PLC0415 - only replicas of registered versions need it
+        from aiplatform.registry.models_api import download  # noqa: PLC0415 - registered versions alone need it
 
         reference = f"{ref.name}@{ref.version}"
         return self._once(
             self._folder / "versions" / reference,
-            lambda draft: models_api.download(reference, draft, client=self._client),
+            lambda draft: download(reference, draft, client=self._client),
         )
 
     def code(self, path: str) -> Path:

@@ -124,7 +124,7 @@ class ModelRunner:
         result = await self._invoke(Method.INFER, arrays_from(request), {"parameters": parameters})
         asked = request.get("outputs")
         wanted = [str(one["name"]) for one in asked if isinstance(one, Mapping) and "name" in one] if asked else None
-        return {"outputs": outputs_from(result, wanted)}
+        return {"id": request.get("id"), "outputs": outputs_from(result, wanted)}
 
     async def _invoke(self, method: Method, first: Any, options: Mapping[str, Any]) -> Any:
         function = getattr(self._model, method.value, None)

@@ -199,7 +199,7 @@ def test_inference_takes_arrays_and_gives_tensors() -> None:
     runner = ModelRunner("m", Model(), Method.INFER)
     tensor = {"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}
     answer = asyncio.run(runner.call(Method.INFER, {"inputs": [tensor], "outputs": [{"name": "sum"}]}))
-    assert answer == {"outputs": [{"name": "sum", "shape": [2], "datatype": "FP32", "data": [3.0, 7.0]}]}
+    assert answer == {"id": None, "outputs": [{"name": "sum", "shape": [2], "datatype": "FP32", "data": [3.0, 7.0]}]}
 
 
 def test_a_class_is_found_in_the_users_own_folder(tmp_path: Path) -> None:
