@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from aiplatform.core.scope import Scope
 from aiplatform.jobs.model import Job, JobSpec
@@ -12,8 +12,8 @@ from aiplatform.tenancy.model import Caller
 class RowFiles(Protocol):
     """Where row results rest."""
 
-    def read(self, scope: Scope, path: str) -> bytes:
-        """Content of one artifact of this tenant and project.
+    def open(self, scope: Scope, path: str) -> BinaryIO:
+        """One artifact of this tenant and project, to be read.
 
         Raises:
             NotFoundError: There is none.

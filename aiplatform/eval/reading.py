@@ -58,7 +58,8 @@ class RunReader:
     def _contents(self, scope: Scope, run: EvaluationRun) -> list[bytes]:
         contents: list[bytes] = []
         for file in run.files:
-            content = self._files.read(scope, file.path)
+            with self._files.open(scope, file.path) as stream:
+                content = stream.read()
             if hashlib.sha256(content).hexdigest() != file.sha256:
                 raise RemoteError(
                     N_("The rows of evaluation run {run_id!r} are not those that it recorded ({path!r})."),

@@ -1,0 +1,378 @@
+"""Evaluations from Python: run, read, compare, gate.
+
+    base = aip.evaluations.run("python-faq@3", answer, scorers=["hit@1", "citation"], name="v2")
+    other = aip.evaluations.run("python-faq@3", better, scorers=["hit@1", "citation"], name="v3")
+    print(aip.evaluations.compare(base, other, on="hit@1"))
+
+Importing this loads nothing heavy: Ray and what computes come with the first `run`.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console, RenderableType
+
+from aiplatform.client.http import Client
+from aiplatform.eval.model import (
+    Change,
+    Comparison,
+    EvaluationRun,
+    GateResult,
+    MetricValue,
+    Outcome,
+    RowChange,
+    RowResult,
+    RunStatus,
+    from_json,
+)
+from aiplatform.eval.terminal import comparison_view, run_view
+
+if TYPE_CHECKING:
+    from aiplatform.eval.calls import Endpoint
+    from aiplatform.eval.scorers import Scorer
+
+__all__ = [
+    "ComparisonHandle",
+    "EvaluationHandle",
+    "cancel",
+    "compare",
+    "comparison",
+    "comparisons",
+    "endpoint",
+    "get",
+    "list",
+    "run",
+    "scorer",
+]
+
+PAGE: Final = 200
+_WIDTH: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationHandle:
+    """An evaluation run as it was last seen."""
+
+    run: EvaluationRun
+    _client: Client = field(repr=False)
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        return self.run.run_id
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.run.name
+
+    @property
+    def status(self) -> RunStatus:
+        """Where it stood when it was last seen."""
+        return self.run.status
+
+    @property
+    def metrics(self) -> Mapping[str, MetricValue]:
+        """Its metrics by name."""
+        return {metric.name: metric for metric in self.run.metrics}
+
+    def refresh(self) -> EvaluationHandle:
+        """The run as it is now."""
+        return get(self.run_id, client=self._client)
+
+    def rows(
+        self, *, in_slice: str | None = None, metric: str | None = None, state: str | None = None
+    ) -> Iterator[RowResult]:
+        """Its row results, in the order of their ids; `in_slice` is `column=value`."""
+        path, after = f"/api/v1/evaluations/{self.run_id}/rows", None
+        while True:
+            page = self._client.get(path, limit=PAGE, after=after, slice=in_slice, metric=metric, state=state)
+            yield from (from_json(RowResult, item) for item in page["items"])
+            after = page["next"]
+            if after is None:
+                return
+
+    def check(self, gate: str, *, baseline: EvaluationHandle | str | None = None) -> GateResult:
+        """A gate on this run, every condition by itself.
+
+        Raises:
+            InvalidError: The gate cannot be understood.
+        """
+        body = {"gate": gate, "baseline": _id(baseline) if baseline is not None else None}
+        path = f"/api/v1/evaluations/{self.run_id}:gate"
+        return from_json(GateResult, self._client.post(path, body, idempotent=True))
+
+    def passes(self, gate: str, *, baseline: EvaluationHandle | str | None = None) -> bool:
+        """Whether the run passes a gate; what cannot be told does not pass."""
+        return self.check(gate, baseline=baseline).outcome is Outcome.PASS
+
+    def __str__(self) -> str:
+        return _text(run_view(self.run))
+
+    def __rich__(self) -> RenderableType:
+        return run_view(self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonHandle:
+    """A comparison, which never changes."""
+
+    comparison: Comparison
+    _client: Client = field(repr=False)
+
+    @property
+    def comparison_id(self) -> str:
+        """Its id."""
+        return self.comparison.comparison_id
+
+    @property
+    def url(self) -> str:
+        """Address of its page."""
+        return f"{self._client.credentials.url}/comparisons/{self.comparison_id}"
+
+    @property
+    def promote(self) -> str | None:
+        """Id of the run whose version may be promoted; None where nothing is established."""
+        return self.comparison.verdict.promote
+
+    def check(self, gate: str) -> tuple[GateResult, ...]:
+        """A gate on every candidate.
+
+        Raises:
+            InvalidError: The gate cannot be understood.
+        """
+        path = f"/api/v1/comparisons/{self.comparison_id}:gate"
+        items = self._client.post(path, {"gate": gate}, idempotent=True)["items"]
+        return tuple(from_json(GateResult, item) for item in items)
+
+    def passes(self, gate: str) -> bool:
+        """Whether every candidate passes a gate; what cannot be told does not pass."""
+        return all(result.outcome is Outcome.PASS for result in self.check(gate))
+
+    def rows(
+        self,
+        *,
+        candidate: EvaluationHandle | str | None = None,
+        metric: str | None = None,
+        change: Change | str | None = None,
+        in_slice: str | None = None,
+    ) -> Iterator[RowChange]:
+        """Rows side by side, regressions first."""
+        path, after = f"/api/v1/comparisons/{self.comparison_id}/rows", None
+        chosen = _id(candidate) if candidate is not None else None
+        wanted = str(change) if change is not None else None
+        while True:
+            page = self._client.get(
+                path, candidate=chosen, metric=metric, change=wanted, slice=in_slice, limit=PAGE, after=after
+            )
+            yield from (from_json(RowChange, item) for item in page["items"])
+            after = page["next"]
+            if after is None:
+                return
+
+    def __str__(self) -> str:
+        return _text(comparison_view(self.comparison))
+
+    def __rich__(self) -> RenderableType:
+        return comparison_view(self.comparison)
+
+
+def run(
+    data: Any,
+    model: Callable[[Any], Any] | Endpoint | None = None,
+    *,
+    scorers: Sequence[Scorer | Callable[[Any], Any] | str],
+    name: str,
+    label: str = "",
+    version: str = "",
+    slices: Sequence[str] = (),
+    primary: str = "",
+    cluster: str = "",
+    seed: int = 0,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    batch: bool = False,
+    in_flight: int | None = None,
+    num_workers: int | None = None,
+    cpus_per_worker: float = 0.25,
+    run_id: str | None = None,
+    client: Client | None = None,
+    say: Callable[[str], None] | None = None,
+) -> EvaluationHandle:
+    """Evaluate a model on data, on the Ray that this process is connected to.
+
+    Args:
+        data: `name@version`, a data set handle, a file, dictionaries, a pandas frame, an Arrow table, a Ray data set.
+        model: Function of a row's input, sync or async; a class, made once a worker; an `endpoint(...)`; None where
+            the data hold the answers in the column `output`.
+        scorers: Scorers, functions of a `Row`, or names such as `hit@5`.
+        name: What people call the run, `v4`.
+        label: What the version is, in a few words.
+        version: Registered version that the model is, for the record: `qa@3`.
+        slices: Columns whose values make slices.
+        primary: Metric that lists show; by default the first.
+        cluster: Column whose equal values depend on each other; errors are then clustered.
+        seed: Of everything drawn.
+        limit: Take the first rows only.
+        columns: Which column is what, where names differ: `{"input": "question"}`.
+        batch: Whether the function takes a list of inputs and returns a list of outputs.
+        in_flight: Model calls of a worker at a time; by default 8 for async functions, else 1.
+        num_workers: Most workers at a time; by default what the cluster has room for.
+        cpus_per_worker: Logical CPUs of a worker.
+        run_id: The caller's own id: the same id names the same run.
+        client: By default one made from the environment.
+        say: Takes lines of progress; by default they go to standard error.
+
+    Raises:
+        InvalidError: Data, scorers or row ids are wrong.
+        AIPlatformError: A worker failed; the run is recorded as failed with the same words.
+    """
+    from aiplatform.eval.calls import FunctionModel  # noqa: PLC0415 - what computes is loaded with the first run
+    from aiplatform.eval.compute import Workers  # noqa: PLC0415
+    from aiplatform.eval.driver import RunOrder, carry_out, model_of  # noqa: PLC0415
+
+    client = client or Client()
+    answering = model_of(model)
+    if isinstance(answering, FunctionModel) and not isinstance(model, FunctionModel):
+        answering = FunctionModel(function=answering.function, batch=batch, in_flight=in_flight, version=version)
+    order = RunOrder(
+        name=name,
+        data=data,
+        model=answering,
+        scorers=scorers,
+        label=label,
+        run_id=run_id,
+        slices=tuple(slices),
+        primary=primary,
+        cluster=cluster,
+        seed=seed,
+        limit=limit,
+        columns=columns or {},
+        workers=Workers(num_workers=num_workers, cpus=cpus_per_worker),
+    )
+    return EvaluationHandle(carry_out(order, client, say=say or _say), client)
+
+
+def endpoint(model: str, *, url: str = "", key: str = "", version: str = "", in_flight: int = 8) -> Endpoint:
+    """An OpenAI-compatible endpoint to evaluate.
+
+    Args:
+        model: Name that requests ask for.
+        url: Address up to `/v1`; by default the platform's own.
+        key: By default the platform's key at the platform's address, and `OPENAI_API_KEY` elsewhere.
+        version: Registered version that it is, for the record.
+        in_flight: Calls of a worker at a time.
+    """
+    from aiplatform.eval.calls import Endpoint  # noqa: PLC0415 - as above
+
+    return Endpoint(model=model, url=url, key=key, version=version, in_flight=in_flight)
+
+
+def scorer(function: Callable[[Any], Any] | None = None, /, **options: Any) -> Any:
+    """Make a scorer of a function: see `aiplatform.eval.scorers.scorer`."""
+    from aiplatform.eval import scorers  # noqa: PLC0415 - as above
+
+    return scorers.scorer(**options) if function is None else scorers.scorer(function)
+
+
+def get(run_id: str, *, client: Client | None = None) -> EvaluationHandle:
+    """The run of that id.
+
+    Raises:
+        NotFoundError: The project has none of that id.
+    """
+    client = client or Client()
+    return EvaluationHandle(from_json(EvaluationRun, client.get(f"/api/v1/evaluations/{run_id}")), client)
+
+
+def list(  # noqa: A001 - a verb on a noun
+    *, data: str | None = None, status: RunStatus | str | None = None, limit: int = 50, client: Client | None = None
+) -> tuple[EvaluationHandle, ...]:
+    """Runs of the project, newest first; `data` is a label such as `python-faq@3`."""
+    client = client or Client()
+    wanted = str(status) if status is not None else None
+    items = client.get("/api/v1/evaluations", limit=limit, data=data, status=wanted)["items"]
+    return tuple(EvaluationHandle(from_json(EvaluationRun, item), client) for item in items)
+
+
+def cancel(evaluation: EvaluationHandle | str, *, client: Client | None = None) -> EvaluationHandle:
+    """Stop a run; one that has ended stays as it is."""
+    client = client or Client()
+    answer = client.post(f"/api/v1/evaluations/{_id(evaluation)}:cancel", idempotent=True)
+    return EvaluationHandle(from_json(EvaluationRun, answer), client)
+
+
+def compare(
+    baseline: EvaluationHandle | str,
+    *candidates: EvaluationHandle | str,
+    on: str = "",
+    metrics: Sequence[str] = (),
+    gate: str = "",
+    name: str = "",
+    client: Client | None = None,
+    **options: Any,
+) -> ComparisonHandle:
+    """Compare runs with a baseline, row by row, and keep the result.
+
+    Args:
+        baseline: What the others are compared with.
+        candidates: 1 to 10 runs on the same rows.
+        on: Primary metric; by default the baseline's own.
+        metrics: Further metrics.
+        gate: Conditions such as `hit@1 >= 0.5 and not worse_than(baseline, "hit@1", 0.01)`.
+        name: What people call the comparison.
+        client: By default one made from the environment.
+        options: `level`, `seed`, `draws`, `test`, `cluster`, `slices`, `force`, as in the HTTP API.
+
+    Raises:
+        InvalidError: The gate cannot be understood.
+        ConflictError: The runs rest on different data or scorers, and `force` is off.
+    """
+    client = client or Client()
+    body = {
+        "baseline": _id(baseline),
+        "candidates": [_id(each) for each in candidates],
+        "on": on,
+        "metrics": [*metrics],
+        "gate": gate,
+        "name": name,
+        **options,
+    }
+    return ComparisonHandle(from_json(Comparison, client.post("/api/v1/comparisons", body)), client)
+
+
+def comparison(comparison_id: str, *, client: Client | None = None) -> ComparisonHandle:
+    """The comparison of that id.
+
+    Raises:
+        NotFoundError: The project has none of that id.
+    """
+    client = client or Client()
+    return ComparisonHandle(from_json(Comparison, client.get(f"/api/v1/comparisons/{comparison_id}")), client)
+
+
+def comparisons(*, limit: int = 50, client: Client | None = None) -> tuple[ComparisonHandle, ...]:
+    """Comparisons of the project, newest first."""
+    client = client or Client()
+    items = client.get("/api/v1/comparisons", limit=limit)["items"]
+    return tuple(ComparisonHandle(from_json(Comparison, item), client) for item in items)
+
+
+def _id(evaluation: EvaluationHandle | str) -> str:
+    return evaluation if isinstance(evaluation, str) else evaluation.run_id
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _text(view: RenderableType) -> str:
+    console = Console(file=io.StringIO(), width=_WIDTH, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(view)
+    return capture.get().rstrip()

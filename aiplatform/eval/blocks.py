@@ -1,0 +1,222 @@
+"""One block of rows: answered, scored, added up, and written as a Parquet file. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+
+from aiplatform.core.errors import AIPlatformError, InvalidError
+from aiplatform.core.i18n import N_
+from aiplatform.eval import rows
+from aiplatform.eval.calls import Answer, FunctionModel, Model, StoredAnswers, stored_answer
+from aiplatform.eval.metrics import RunState
+from aiplatform.eval.model import RowFile, RowResult, RowScore
+from aiplatform.eval.scorers import Row, Scorer, failed, scored
+from aiplatform.eval.statistics.hashing import canonical_json, content_id
+
+RECORD_COLUMN: Final = "aiplatform_record"
+"""Column that holds a whole row as JSON, where the data did not come as columns."""
+
+_ID_COLUMNS: Final = ("row_id", "id")
+_MAX_ATTRIBUTE: Final = 32_000
+
+
+class RowSink(Protocol):
+    """Where files of row results go."""
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file; writing the same again changes nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that a worker needs to know."""
+
+    run_id: str
+    model: Model
+    scorers: tuple[Scorer, ...]
+    slices: tuple[str, ...] = ()
+    cluster: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """`input` -> the column that holds it, where names differ."""
+
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """Columns stored with each row: the slices, and what clusters."""
+        return tuple(dict.fromkeys((*self.slices, *((self.cluster,) if self.cluster else ()))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockResult:
+    """What one block came to."""
+
+    state: RunState
+    file: RowFile
+    errors: int
+
+
+def row_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
+    """The row that a record of the data holds.
+
+    Raises:
+        InvalidError: There is no input.
+    """
+    record = _opened(record)
+    name = columns.get("input", "input")
+    if name not in record:
+        raise InvalidError(
+            N_("The data have no column {name!r}; there are: {known}."),
+            hint=N_('Say which column is the input: columns={{"input": "question"}}.'),
+            reason="evaluation.no_input",
+            name=name,
+            known=", ".join(record),
+        )
+    expected = record.get(columns.get("expected", "expected"))
+    id_columns = (columns["id"],) if "id" in columns else _ID_COLUMNS
+    given = next((record[column] for column in id_columns if record.get(column) not in (None, "")), None)
+    return Row(
+        row_id=str(given) if given is not None else content_id(record[name], expected),
+        input=record[name],
+        expected=expected,
+        output=record.get(columns.get("output", "output")),
+        columns=record,
+        latency_ms=record.get("latency_ms"),
+        trace_id=record.get("trace_id") or "",
+    )
+
+
+class BlockEvaluator:
+    """Evaluates blocks, one after another, in one worker."""
+
+    def __init__(self, plan: Plan, sink: RowSink) -> None:
+        self._plan = plan
+        self._sink = sink
+        self._model = plan.model.made() if isinstance(plan.model, FunctionModel) else plan.model
+
+    def evaluate(self, records: Sequence[Mapping[str, Any]]) -> BlockResult:
+        """Answer, score and store the records of one block.
+
+        Raises:
+            InvalidError: A record has no input.
+            UnauthenticatedError: The endpoint does not know the key.
+        """
+        plan = self._plan
+        found = [row_of(record, plan.columns) for record in records]
+        results = self._results(found)
+        state = RunState(cluster=plan.cluster)
+        state.add(results, plan.slices)
+        content = rows.to_parquet(results, [each.name for each in plan.scorers], plan.kept_columns)
+        digest = hashlib.sha256(content).hexdigest()
+        path = f"evaluations/{plan.run_id}/rows/{digest[:32]}.parquet"
+        self._sink.put(path, content)
+        file = RowFile(path=path, num_rows=len(results), sha256=digest)
+        return BlockResult(state=state, file=file, errors=sum(bool(result.error) for result in results))
+
+    def _results(self, found: Sequence[Row]) -> list[RowResult]:
+        if not isinstance(self._model, StoredAnswers):
+            return asyncio.run(self._asked(found))
+        pairs = [(row, stored_answer(row)) for row in found]
+        scores = [self._scores(row, answer) for row, answer in pairs]
+        settled = [[score for score in each if isinstance(score, RowScore)] for each in scores]
+        if any(len(known) < len(each) for known, each in zip(settled, scores, strict=True)):
+            settled = asyncio.run(_settled_all(scores))
+        return [self._result(row, answer, known) for (row, answer), known in zip(pairs, settled, strict=True)]
+
+    async def _asked(self, found: Sequence[Row]) -> list[RowResult]:
+        try:
+            answers = await self._model.answers(found, self._traced)
+        except* AIPlatformError as group:
+            raise _first(group) from None
+        scores = [self._scores(row, answer) for row, answer in zip(found, answers, strict=True)]
+        settled = await _settled_all(scores)
+        return [self._result(row, answer, known) for row, answer, known in zip(found, answers, settled, strict=True)]
+
+    def _scores(self, row: Row, answer: Answer) -> list[RowScore | Awaitable[RowScore]]:
+        if answer.error:
+            return [failed(each.name, f"the model call failed: {answer.error}") for each in self._plan.scorers]
+        seen = Row(
+            row_id=row.row_id,
+            input=row.input,
+            expected=row.expected,
+            output=answer.output,
+            columns=row.columns,
+            latency_ms=answer.latency_ms,
+            trace_id=answer.trace_id,
+        )
+        return [scored(each, seen) for each in self._plan.scorers]
+
+    def _result(self, row: Row, answer: Answer, scores: Sequence[RowScore]) -> RowResult:
+        kept = {column: row.columns.get(column) for column in self._plan.kept_columns}
+        return RowResult(
+            row_id=row.row_id,
+            input=row.input,
+            expected=row.expected,
+            output=answer.output,
+            slices={column: _label(value) for column, value in kept.items() if value is not None},
+            scores=tuple(scores),
+            latency_ms=answer.latency_ms,
+            error=answer.error,
+            trace_id=answer.trace_id,
+        )
+
+    async def _traced(self, row: Row, call: Callable[[], Awaitable[Any]]) -> tuple[Any, str]:
+        """Run the call as the root of a trace of its own, so that every row leads to what happened."""
+        tracer = trace.get_tracer("aiplatform.eval")
+        attributes = {
+            "openinference.span.kind": "CHAIN",
+            "aiplatform.evaluation.run_id": self._plan.run_id,
+            "aiplatform.evaluation.row_id": row.row_id,
+            "input.value": _attribute(row.input),
+        }
+        with tracer.start_as_current_span("evaluation row", context=Context(), attributes=attributes) as span:
+            context = span.get_span_context()
+            trace_id = f"{context.trace_id:032x}" if context.is_valid else ""
+            try:
+                output = await call()
+            except Exception as error:
+                error.trace_id = trace_id  # type: ignore[attr-defined]
+                raise
+            span.set_attribute("output.value", _attribute(output))
+            return output, trace_id
+
+
+async def _settled_all(
+    scores: Sequence[Sequence[RowScore | Awaitable[RowScore]]],
+) -> list[list[RowScore]]:
+    async def settled(score: RowScore | Awaitable[RowScore]) -> RowScore:
+        return await score if inspect.isawaitable(score) else score
+
+    return [list(await asyncio.gather(*(settled(score) for score in row_scores))) for row_scores in scores]
+
+
+def _first(group: BaseExceptionGroup[AIPlatformError]) -> AIPlatformError:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    if not isinstance(found, AIPlatformError):
+        raise TypeError("the group holds errors of the platform alone")
+    return found
+
+
+def _opened(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    if RECORD_COLUMN not in record:
+        return record
+    opened: dict[str, Any] = json.loads(record[RECORD_COLUMN])
+    return opened
+
+
+def _label(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _attribute(value: Any) -> str:
+    return (value if isinstance(value, str) else canonical_json(value))[:_MAX_ATTRIBUTE]

@@ -1,0 +1,282 @@
+"""Batch evaluation on Ray Data: workers answer, score and store blocks of rows, and the driver adds them up."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import ray
+import ray.data
+
+from aiplatform.client.credentials import Credentials
+from aiplatform.client.http import Client
+from aiplatform.core.errors import AIPlatformError, InvalidError, RemoteError, TransientError
+from aiplatform.core.i18n import N_
+from aiplatform.eval.blocks import BlockEvaluator, BlockResult, Plan, RowSink
+from aiplatform.eval.inputs import Source
+from aiplatform.eval.metrics import RunState
+from aiplatform.eval.model import ModelKind, RowFile
+
+CALLED_BATCH_ROWS: Final = 32
+STORED_BATCH_ROWS: Final = 4096
+CPUS_PER_WORKER: Final = 0.25
+STALLED_AFTER_S: Final = 300.0
+"""How long nothing may happen while the cluster has no room, before the run fails with that as its reason."""
+
+_POLL_S: Final = 5.0
+_PROGRESS_BARS: Final = ("enable_progress_bars", "enable_operator_progress_bars")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """What the work may take of the cluster."""
+
+    num_workers: int | None = None
+    cpus: float = CPUS_PER_WORKER
+    batch_rows: int | None = None
+    """Rows of one block; by default 32 where a model is called, else 4096."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is."""
+
+    done_rows: int
+    error_rows: int
+    total_rows: int | None
+    files: tuple[RowFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSink:
+    """Writes files through the platform's artifacts API, from whichever process it is taken to."""
+
+    credentials: Credentials
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file; writing the same again changes nothing."""
+        with Client(self.credentials) as client:
+            client.request("PUT", f"/api/v1/artifacts/{path}", content=content)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Everything that the blocks came to."""
+
+    state: RunState
+    files: list[RowFile]
+    errors: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows that are done."""
+        return self.state.calls.rows
+
+
+def evaluate(
+    source: Source,
+    plan: Plan,
+    sink: RowSink,
+    *,
+    workers: Workers | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Outcome:
+    """Evaluate every row of the source on the Ray that this process is connected to.
+
+    Args:
+        source: What to evaluate on.
+        plan: Model, scorers and slices.
+        sink: Where files of row results go.
+        workers: What the work may take.
+        on_progress: Called after every block, and at least every few seconds; what it raises ends the run.
+
+    Raises:
+        InvalidError: Row ids repeat, or a row has no input.
+        TransientError: The cluster had no room for the work for five minutes.
+        RemoteError: A worker failed for another reason.
+    """
+    workers = workers or Workers()
+    connect()
+    _check_room(workers)
+    dataset = _dataset(source, plan, workers)
+    blocks = dataset.map_batches(
+        _BlockWorker,
+        fn_constructor_args=(plan, sink),
+        batch_size=_batch_rows(plan, workers),
+        batch_format="pyarrow",
+        num_cpus=workers.cpus,
+        concurrency=(1, _most_workers(workers, source, plan)),
+        max_restarts=2,
+    )
+    outcome = Outcome(state=RunState(cluster=plan.cluster), files=[])
+    for result in _watched(blocks, workers, lambda: on_progress and on_progress(_progress(outcome, source))):
+        outcome.state.merge(result.state)
+        outcome.files.append(result.file)
+        outcome.errors += result.errors
+        if on_progress is not None:
+            on_progress(_progress(outcome, source))
+    outcome.files.sort(key=lambda file: file.path)
+    repeated = outcome.state.repeated_ids
+    if repeated:
+        raise InvalidError(
+            N_("{repeated} rows have the id of another row, so runs could not be compared row by row."),
+            hint=N_("Give every row an id of its own in the column `row_id`, or name the column of ids."),
+            reason="evaluation.repeated_rows",
+            repeated=repeated,
+        )
+    return outcome
+
+
+def connect() -> None:
+    """Join the Ray of the job that this is or the one that `RAY_ADDRESS` names, else start one for this process."""
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+    context = ray.data.DataContext.get_current()
+    for name in _PROGRESS_BARS:
+        setattr(context, name, False)
+
+
+class _BlockWorker:
+    """Evaluates the batches that Ray Data hands it; one instance a worker."""
+
+    def __init__(self, plan: Plan, sink: RowSink) -> None:
+        _join_tracing()
+        self._evaluator = BlockEvaluator(plan, sink)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        result = self._evaluator.evaluate(batch.to_pylist())
+        _flush_tracing()
+        return pa.table({"result": pa.array([pickle.dumps(result)], pa.binary())})
+
+
+def _dataset(source: Source, plan: Plan, workers: Workers) -> ray.data.Dataset:
+    if source.dataset is not None:
+        return source.dataset
+    assert source.table is not None, "a source has a table or a data set"  # noqa: S101 - states an invariant
+    rows = _batch_rows(plan, workers)
+    starts = range(0, source.table.num_rows, rows)
+    return ray.data.from_arrow([source.table.slice(start, rows) for start in starts])
+
+
+def _batch_rows(plan: Plan, workers: Workers) -> int:
+    if workers.batch_rows is not None:
+        return workers.batch_rows
+    return STORED_BATCH_ROWS if plan.model.ref.kind is ModelKind.STORED else CALLED_BATCH_ROWS
+
+
+def _most_workers(workers: Workers, source: Source, plan: Plan) -> int:
+    if workers.num_workers is not None:
+        return workers.num_workers
+    room = max(1, int(ray.cluster_resources().get("CPU", 1.0)))
+    if source.num_rows is None:
+        return room
+    return max(1, min(room, -(-source.num_rows // _batch_rows(plan, workers))))
+
+
+def _check_room(workers: Workers) -> None:
+    there = ray.cluster_resources().get("CPU", 0.0)
+    if workers.cpus > there:
+        raise InvalidError(
+            N_("A worker needs {asked:g} CPUs, and the whole cluster has {there:g}."),
+            hint=N_("Ask for less; it would wait for ever otherwise."),
+            reason="evaluation.resources",
+            asked=workers.cpus,
+            there=there,
+        )
+
+
+def _watched(blocks: ray.data.Dataset, workers: Workers, on_wait: Callable[[], Any]) -> Iterator[BlockResult]:
+    """Results as they arrive. Ray is waited for on a thread, so that progress, cancelling and a stall are noticed."""
+    found: queue.Queue[BlockResult | BaseException | None] = queue.Queue()
+    ended = threading.Event()
+
+    def pull() -> None:
+        try:
+            for row in blocks.iter_rows():
+                found.put(pickle.loads(row["result"]))  # noqa: S301 - made by our own worker in our own cluster
+                if ended.is_set():
+                    return
+            found.put(None)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+            found.put(error)
+
+    threading.Thread(target=pull, name="evaluation-blocks", daemon=True).start()
+    last = time.monotonic()
+    try:
+        while True:
+            try:
+                result = found.get(timeout=_POLL_S)
+            except queue.Empty:
+                on_wait()
+                _check_stall(workers, last)
+                continue
+            if result is None:
+                return
+            if isinstance(result, BaseException):
+                raise _explained(result)
+            last = time.monotonic()
+            yield result
+    finally:
+        ended.set()
+
+
+def _check_stall(workers: Workers, last: float) -> None:
+    if time.monotonic() - last < STALLED_AFTER_S or ray.available_resources().get("CPU", 0.0) >= workers.cpus:
+        return
+    raise TransientError(
+        N_("The cluster had no room for the evaluation for {seconds:g} s: a worker needs {asked:g} CPUs."),
+        hint=N_("Wait until other work has ended, or ask for less per worker."),
+        reason="evaluation.no_room",
+        seconds=STALLED_AFTER_S,
+        asked=workers.cpus,
+    )
+
+
+def _explained(error: BaseException) -> BaseException:
+    """The platform's own error that a worker raised, or one line about what else happened."""
+    seen: set[int] = set()
+    place: BaseException | None = error
+    while place is not None and id(place) not in seen:
+        seen.add(id(place))
+        if isinstance(place, AIPlatformError):
+            return place
+        place = getattr(place, "cause", None) or place.__cause__ or place.__context__
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return error
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return RemoteError(
+        N_("The evaluation failed in a worker: {problem}"),
+        hint=N_("The job's log holds the whole traceback."),
+        reason="evaluation.worker",
+        problem=lines[-1].strip() if lines else type(error).__name__,
+    )
+
+
+def _progress(outcome: Outcome, source: Source) -> Progress:
+    return Progress(
+        done_rows=outcome.rows,
+        error_rows=outcome.errors,
+        total_rows=source.num_rows,
+        files=tuple(outcome.files),
+    )
+
+
+def _join_tracing() -> None:
+    from aiplatform.tracing import sdk  # noqa: PLC0415 - only in workers
+
+    sdk.init()
+
+
+def _flush_tracing() -> None:
+    from opentelemetry import trace  # noqa: PLC0415 - only in workers
+
+    flush = getattr(trace.get_tracer_provider(), "force_flush", None)
+    if flush is not None:
+        flush(5_000)

@@ -1,0 +1,312 @@
+"""One evaluation run from its driver: recorded, carried out on Ray Data, reported while it goes, completed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from aiplatform.client.http import Client
+from aiplatform.core.errors import AIPlatformError, ConflictError, InvalidError, TransientError
+from aiplatform.core.i18n import N_
+from aiplatform.core.ids import new_id
+from aiplatform.eval.blocks import Plan
+from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, Endpoint, FunctionModel, Model, StoredAnswers
+from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
+from aiplatform.eval.inputs import open_source
+from aiplatform.eval.model import DataRef, EvaluationRun, RunStatus, from_json, to_json
+from aiplatform.eval.scorers import Scorer, resolve
+from aiplatform.eval.spec import EvalSpec, parse_spec
+
+logger = logging.getLogger(__name__)
+
+REPORT_EVERY_S: Final = 2.0
+SAY_EVERY_S: Final = 5.0
+_RECORDED_PACKAGES: Final = ("aiplatform", "ray", "numpy", "scipy", "pyarrow", "torch", "transformers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOrder:
+    """What a run shall be."""
+
+    name: str
+    data: Any
+    model: Any = None
+    """A function, a class, an `Endpoint`, a `FunctionModel`; None where the data hold the answers."""
+
+    scorers: Sequence[Any]
+    label: str = ""
+    run_id: str | None = None
+    slices: tuple[str, ...] = ()
+    primary: str = ""
+    cluster: str = ""
+    seed: int = 0
+    limit: int | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    workers: Workers = field(default_factory=Workers)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What else to record of where the run took place."""
+
+
+def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | None = None) -> EvaluationRun:
+    """Evaluate, and return the completed run.
+
+    Args:
+        order: What to evaluate.
+        client: The platform that keeps the run.
+        say: Takes a line of progress every few seconds.
+
+    Raises:
+        InvalidError: Data, scorers or row ids are wrong.
+        ConflictError: The run was cancelled, or had ended before without a result.
+        AIPlatformError: A worker failed; the run is recorded as failed with the same words.
+    """
+    scorers = resolve(order.scorers)
+    model = model_of(order.model)
+    source = open_source(order.data, client, limit=order.limit)
+    run_id = order.run_id or new_id("eval")
+    body = {
+        "run_id": run_id,
+        "name": order.name,
+        "label": order.label,
+        "data": to_json(source.ref),
+        "model": to_json(model.ref),
+        "scorers": [to_json(each.ref) for each in scorers],
+        "slices": [*order.slices],
+        "primary": order.primary,
+        "total_rows": source.num_rows,
+        "seed": order.seed,
+        "code_version": code_version(),
+        "environment": {**environment(), **order.environment},
+    }
+    known = from_json(EvaluationRun, client.post("/api/v1/evaluations", body, idempotent=True))
+    if known.status is RunStatus.COMPLETED:
+        return known
+    if known.status.is_final:
+        raise ConflictError(
+            N_("Evaluation run {run_id!r} has ended already: it is {status}."),
+            hint=N_("Choose another id, or none: one is made then."),
+            reason="evaluation.ended",
+            run_id=run_id,
+            status=str(known.status),
+        )
+    reporter = _Reporter(client, run_id, order.name, say)
+    # A run that the platform recorded before its job began learns here what it is made of.
+    reporter.patch({**{key: body[key] for key in body if key not in {"run_id", "name"}}, "status": RunStatus.RUNNING})
+    plan = Plan(
+        run_id=run_id,
+        model=model,
+        scorers=scorers,
+        slices=order.slices,
+        cluster=order.cluster,
+        columns=order.columns,
+    )
+    try:
+        sink = ClientSink(credentials=client.credentials)
+        outcome = evaluate(source, plan, sink, workers=order.workers, on_progress=reporter)
+    except BaseException as error:
+        reporter.failed(error)
+        raise
+    return reporter.completed(outcome, source.ref, scorers, order.primary)
+
+
+def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
+    """The order that a specification writes, its functions imported.
+
+    Raises:
+        InvalidError: A function cannot be imported.
+    """
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - what `python -m` puts there too
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    model: Any = None
+    if spec.model is not None and spec.model.function is not None:
+        function = load_object(spec.model.function)
+        model = FunctionModel(
+            function=function, batch=spec.model.batch, in_flight=spec.in_flight, version=spec.model.version
+        )
+    elif spec.model is not None:
+        model = Endpoint(
+            model=spec.model.endpoint or "",
+            url=spec.model.url or "",
+            version=spec.model.version,
+            in_flight=spec.in_flight or DEFAULT_IN_FLIGHT,
+        )
+    return RunOrder(
+        name=spec.name,
+        data=spec.data.dataset or spec.data.path,
+        model=model,
+        scorers=[load_object(each) if ":" in each else each for each in spec.scorers],
+        label=spec.label,
+        run_id=run_id,
+        slices=spec.slices,
+        primary=spec.primary,
+        cluster=spec.cluster,
+        seed=spec.seed,
+        limit=spec.data.limit,
+        columns=spec.data.columns,
+        workers=Workers(num_workers=spec.num_workers, cpus=spec.cpus_per_worker),
+    )
+
+
+def recorded_spec(client: Client, run_id: str) -> EvalSpec:
+    """The specification of a run that the platform recorded.
+
+    Raises:
+        NotFoundError: The project has no such run.
+        InvalidError: It was recorded without one.
+    """
+    return parse_spec(client.get(f"/api/v1/evaluations/{run_id}").get("spec"))
+
+
+def model_of(given: Any) -> Model:
+    """The model that a caller gave, whatever it gave.
+
+    Raises:
+        InvalidError: It is nothing that answers.
+    """
+    if given is None:
+        return StoredAnswers()
+    if isinstance(given, Endpoint | FunctionModel | StoredAnswers):
+        return given
+    if callable(given):
+        return FunctionModel(function=given)
+    raise InvalidError(
+        N_("A model of kind {kind!r} cannot be called."),
+        hint=N_("Give a function, a class, an `Endpoint`, or None where the data hold the answers."),
+        reason="evaluation.model_kind",
+        kind=type(given).__name__,
+    )
+
+
+def load_object(reference: str) -> Any:
+    """The object that `module:name` names.
+
+    Raises:
+        InvalidError: There is none.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InvalidError(
+            N_("{reference!r} cannot be imported: {problem}."),
+            hint=N_("Write `module:name`, with the module in the working directory or installed."),
+            reason="evaluation.import",
+            reference=reference,
+            problem=str(error),
+        ) from None
+
+
+def code_version() -> str:
+    """The commit of the working directory, with `+` where files have changed since; empty outside version control."""
+    git = shutil.which("git")
+    if git is None:
+        return os.environ.get("AIPLATFORM_CODE_VERSION", "")
+    try:
+        commit = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+        changed = subprocess.run(
+            [git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return os.environ.get("AIPLATFORM_CODE_VERSION", "")
+    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def environment() -> dict[str, str]:
+    """Versions that a run's numbers may depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class _Reporter:
+    """Tells the platform, and whoever watches, how far a run is."""
+
+    def __init__(self, client: Client, run_id: str, name: str, say: Callable[[str], None] | None) -> None:
+        self._client = client
+        self._run_id = run_id
+        self._name = name
+        self._say = say or (lambda _: None)
+        self._started = time.monotonic()
+        self._reported = self._said = self._started
+
+    def __call__(self, progress: Progress) -> None:
+        """Report where enough time has passed.
+
+        Raises:
+            ConflictError: The run was cancelled.
+        """
+        now = time.monotonic()
+        if now - self._said >= SAY_EVERY_S:
+            self._said = now
+            of = f" of {progress.total_rows:,}" if progress.total_rows is not None else ""
+            failures = f", {progress.error_rows:,} failed" if progress.error_rows else ""
+            self._say(f"{self._name}: {progress.done_rows:,}{of} rows{failures}, {now - self._started:.0f} s")
+        if now - self._reported >= REPORT_EVERY_S:
+            self._reported = now
+            self._report(progress)
+
+    def patch(self, change: Mapping[str, Any]) -> EvaluationRun:
+        """Send a change; sending it again changes nothing.
+
+        Raises:
+            ConflictError: The run was cancelled.
+        """
+        path = f"/api/v1/evaluations/{self._run_id}"
+        answer = self._client.request("PATCH", path, json=change, idempotent=True).json()
+        run = from_json(EvaluationRun, answer)
+        if run.status is RunStatus.CANCELLED:
+            raise ConflictError(
+                N_("Evaluation run {run_id!r} was cancelled."), reason="evaluation.cancelled", run_id=self._run_id
+            )
+        return run
+
+    def completed(self, outcome: Outcome, data: DataRef, scorers: Sequence[Scorer], primary: str) -> EvaluationRun:
+        """Send the result."""
+        refs = [each.ref for each in scorers]
+        metrics = outcome.state.metrics(refs)
+        names = [metric.name for metric in metrics]
+        rows_of_data = replace(data, rows_hash=outcome.state.rows_digest, num_rows=outcome.rows)
+        return self.patch(
+            {
+                "status": RunStatus.COMPLETED,
+                "done_rows": outcome.rows,
+                "total_rows": outcome.rows,
+                "error_rows": outcome.errors,
+                "data": to_json(rows_of_data),
+                "metrics": [to_json(metric) for metric in metrics],
+                "slice_metrics": [to_json(part) for part in outcome.state.slice_metrics(refs)],
+                "files": [to_json(file) for file in outcome.files],
+                "primary": primary if primary in names else next(iter(names), ""),
+            }
+        )
+
+    def failed(self, error: BaseException) -> None:
+        """Record why the run ended; a platform that cannot be reached hides no error."""
+        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+        status = RunStatus.CANCELLED if interrupted else RunStatus.FAILED
+        told = str(error) if isinstance(error, AIPlatformError) else f"{type(error).__name__}: {error}"
+        try:
+            self.patch({"status": status, "error": told[:2000]})
+        except AIPlatformError:
+            logger.warning("the end of the run could not be recorded", exc_info=True, extra={"run_id": self._run_id})
+
+    def _report(self, progress: Progress) -> None:
+        try:
+            self.patch({"done_rows": progress.done_rows, "error_rows": progress.error_rows})
+        except TransientError:
+            # The platform may be restarting; the run goes on, and the next report says more.
+            logger.warning("progress could not be reported", exc_info=True, extra={"run_id": self._run_id})

@@ -1,0 +1,169 @@
+"""Runs, comparisons and gates as the terminal shows them: the verdict first, then figures with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from aiplatform.core.i18n import DEFAULT_LOCALE, N_, translate
+from aiplatform.eval import shown
+from aiplatform.eval.model import (
+    OUTCOME_NAMES,
+    RUN_STATUS_NAMES,
+    STATUS_NAMES,
+    Comparison,
+    EvaluationRun,
+    ForestRow,
+    GateResult,
+    MetricComparison,
+    MetricValue,
+    Outcome,
+    SliceComparison,
+    Status,
+)
+
+_STATUS_STYLES: Final = {
+    Status.BASELINE: "dim",
+    Status.BETTER: "green",
+    Status.WORSE: "red",
+    Status.OPEN: "yellow",
+}
+_OUTCOME_MARKS: Final = {
+    Outcome.PASS: ("✓", "green"),
+    Outcome.FAIL: ("✗", "red"),
+    Outcome.UNKNOWN: ("?", "yellow"),
+}
+
+
+def comparison_view(comparison: Comparison, locale: str = DEFAULT_LOCALE) -> RenderableType:
+    """A comparison: its sentence, a table a metric, slices that are established, gates, how it was made."""
+    parts: list[RenderableType] = [Text(comparison.verdict.headline_text(locale), style="bold"), Text("")]
+    for metric in comparison.metrics:
+        parts += [_metric_table(comparison, metric, locale), Text("")]
+    slices = [part for part in comparison.slices if part.row.status is not Status.OPEN]
+    if slices:
+        parts += [_slice_table(comparison, slices, locale), Text("")]
+    for gate in comparison.gates:
+        parts += [gate_view(gate, locale), Text("")]
+    details = comparison.verdict.details_text(locale)
+    notes = ("" if locale.startswith("zh") else " ").join(note.localized(locale) for note in comparison.notes)
+    parts += [Text(details), Text(notes, style="dim")]
+    return Group(*parts)
+
+
+def gate_view(gate: GateResult, locale: str = DEFAULT_LOCALE) -> RenderableType:
+    """A gate: the outcome, then every condition with what was found."""
+    head = Text.assemble((gate.name, "bold"), " ", translate(OUTCOME_NAMES[gate.outcome], locale))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for condition in gate.conditions:
+        mark, style = _OUTCOME_MARKS[condition.outcome]
+        table.add_row(
+            Text(f"  {mark}", style=style), Text(condition.text), Text(condition.detail.localized(locale), style="dim")
+        )
+    return Group(head, table)
+
+
+def run_view(run: EvaluationRun, locale: str = DEFAULT_LOCALE) -> RenderableType:
+    """A run: what and how far it is, then its metrics."""
+    status = translate(RUN_STATUS_NAMES[run.status], locale)
+    head = Text.assemble((run.name, "bold"), f"  {run.label}" if run.label else "", f"  {run.run_id}  {status}")
+    about = f"{run.data.label}, {run.done_rows:,} / {'—' if run.total_rows is None else f'{run.total_rows:,}'}"
+    parts: list[RenderableType] = [head, Text(about, style="dim")]
+    if run.error:
+        parts.append(Text(run.error, style="red"))
+    if run.metrics:
+        parts.append(_metrics_table(run.metrics, locale))
+    for part in run.slice_metrics:
+        parts += [Text(f"{part.label} (n = {part.num_rows:,})", style="bold"), _metrics_table(part.metrics, locale)]
+    return Group(*parts)
+
+
+def run_lines(run: EvaluationRun, locale: str = DEFAULT_LOCALE) -> Iterator[str]:
+    """A run as plain lines, for a job's log."""
+    yield f"{run.name}  {run.run_id}  {translate(RUN_STATUS_NAMES[run.status], locale)}  {run.data.label}"
+    for metric in run.metrics:
+        yield f"  {metric.name:24} {shown.metric(metric)}  n = {metric.n:,}  {_coverage(metric)}".rstrip()
+
+
+def _metrics_table(metrics: tuple[MetricValue, ...], locale: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for head, justify in ((N_("metric"), "left"), (N_("value"), "right"), (N_("95 % interval"), "left")):
+        table.add_column(translate(head, locale), justify=justify)  # type: ignore[arg-type]
+    for head in (N_("n"), N_("coverage")):
+        table.add_column(translate(head, locale), justify="right")
+    for metric in metrics:
+        table.add_row(
+            metric.name,
+            shown.number(metric.value, metric.unit),
+            shown.interval(metric.low, metric.high, metric.unit),
+            f"{metric.n:,}",
+            _coverage(metric),
+        )
+    return table
+
+
+def _coverage(metric: MetricValue) -> str:
+    if metric.coverage is None:
+        return shown.UNKNOWN
+    applicable = metric.scored + metric.failed
+    return f"{metric.scored:,}/{applicable:,}"
+
+
+def _metric_table(comparison: Comparison, metric: MetricComparison, locale: str) -> Table:
+    pairs = max((row.n for row in metric.rows[1:]), default=0)
+    title = translate(N_("{data}, {n} rows, paired"), locale).format(data=comparison.data.label, n=f"{pairs:,}")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column(title)
+    table.add_column(metric.name, justify="right")
+    table.add_column(translate(N_("difference, 95 % interval"), locale))
+    table.add_column(translate(N_("p (Holm)"), locale), justify="right")
+    table.add_column("")
+    for row in metric.rows:
+        table.add_row(*_cells(row, metric, locale))
+    return table
+
+
+def _cells(row: ForestRow, metric: MetricComparison, locale: str) -> tuple[RenderableType, ...]:
+    name = Text.assemble("  ", (row.name, "bold"), f"  {row.label}" if row.label else "")
+    value = shown.number(row.value, metric.unit)
+    if row.status is Status.BASELINE:
+        return name, value, Text(translate(STATUS_NAMES[row.status], locale), style="dim"), shown.UNKNOWN, ""
+    return name, value, _difference(row, metric), shown.p_value(row.p_holm), _status(row, locale)
+
+
+def _difference(row: ForestRow, metric: MetricComparison) -> str:
+    told = shown.difference(row.difference, in_points=metric.in_points, unit=metric.unit)
+    interval = shown.difference_interval(
+        row.difference_low, row.difference_high, in_points=metric.in_points, unit=metric.unit
+    )
+    return f"{told} {interval}".rstrip()
+
+
+def _status(row: ForestRow, locale: str) -> Text:
+    word = translate(STATUS_NAMES[row.status], locale)
+    if row.status is Status.OPEN and row.needed_rows:
+        word = translate(N_("{status}: about {rows} rows would settle it"), locale).format(
+            status=word, rows=f"{row.needed_rows:,}"
+        )
+    return Text(word, style=_STATUS_STYLES[row.status])
+
+
+def _slice_table(comparison: Comparison, slices: list[SliceComparison], locale: str) -> Table:
+    names = {version.run_id: version.name for version in comparison.versions}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column(translate(N_("slice"), locale))
+    table.add_column(translate(N_("n"), locale), justify="right")
+    table.add_column(translate(N_("difference, 95 % interval"), locale))
+    table.add_column("")
+    for part in slices:
+        table.add_row(
+            f"  {names[part.run_id]}  {part.label}",
+            f"{part.row.n:,}",
+            _difference(part.row, comparison.primary),
+            _status(part.row, locale),
+        )
+    return table
