@@ -47,12 +47,17 @@ class MlflowModels:
         """
         return _model(self._rest.get("registered-models/get", name=name)["registered_model"])
 
-    def ensure(self, name: str) -> None:
-        """Make the model where there is none."""
+    def ensure(self, name: str) -> bool:
+        """Make the model where there is none; whether it was made."""
         try:
             self._rest.post("registered-models/create", name=name)
         except ConflictError:
-            return
+            return False
+        return True
+
+    def delete(self, name: str) -> None:
+        """Take a model away with all its versions."""
+        self._rest.change("DELETE", "registered-models/delete", name=name)
 
     def versions(self, name: str) -> list[StoredVersion]:
         """Every version of a model, the newest first."""

@@ -5,6 +5,7 @@ Plain httpx, so that neither a job's driver nor the control plane loads MLflow f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,7 @@ CHUNK_BYTES: Final = 1 << 20
 SCHEME: Final = "mlflow-artifacts:/"
 _API: Final = "/api/2.0/mlflow/"
 _FILES: Final = "/api/2.0/mlflow-artifacts/artifacts"
+_RUN_ARTIFACT: Final = re.compile(r"/([0-9a-f]{32})/artifacts/")
 _BY_CODE: Final = {"RESOURCE_ALREADY_EXISTS": ConflictError, "RESOURCE_DOES_NOT_EXIST": NotFoundError}
 
 
@@ -163,6 +165,12 @@ def artifact_path(address: str) -> str:
     if rest.startswith("//"):  # mlflow-artifacts://host:port/path: the host is ours anyway
         rest = rest[2:].partition("/")[2]
     return rest.strip("/")
+
+
+def run_of_artifact(address: str) -> str | None:
+    """The MLflow run among whose artifacts an address lies; None where it lies among none's."""
+    found = _RUN_ARTIFACT.search(f"/{artifact_path(address)}/")
+    return found.group(1) if found else None
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -76,7 +77,7 @@ class MlflowRuns:
     ) -> None:
         """Log parameters, tags, and metrics of one step. Long values are cut as MLflow would refuse them."""
         values = [
-            {"key": key, "value": value, "step": step, "timestamp": at_ns // 1_000_000}
+            {"key": key, "value": _json_number(value), "step": step, "timestamp": at_ns // 1_000_000}
             for key, value in (metrics or {}).items()
         ]
         texts = {key: str(value)[:MAX_TEXT] for key, value in (params or {}).items()}
@@ -183,6 +184,13 @@ def _ns(milliseconds: Any) -> int | None:
 
 def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in values.items()]
+
+
+def _json_number(value: float) -> float | str:
+    """JSON has no word for what is no finite number; MLflow reads protobuf's."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from sqlalchemy import RowMapping, delete, insert, select
 
 from aiplatform.core.clock import Clock, SystemClock
-from aiplatform.core.errors import ConflictError, NotFoundError
+from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.registry.lineage import LineageGraph, Node, NodeKind
 from aiplatform.registry.mlflow_models import KEY_TAG, MlflowModels, StoredVersion
-from aiplatform.registry.mlflow_rest import MlflowDoor, artifact_path
+from aiplatform.registry.mlflow_rest import MlflowDoor, run_of_artifact
 from aiplatform.registry.model import (
     Lineage,
     ModelVersion,
@@ -74,7 +74,7 @@ class Models:
         """
         wanted = parse_reference(reference)
         store = self._of(caller, Permission.MODELS_READ)
-        model = self.get(caller, wanted.name)
+        model = _known(lambda: store.model(wanted.name), wanted)
         number = wanted.version or model.latest_version
         if wanted.alias is not None:
             number = model.aliases.get(wanted.alias)
@@ -91,18 +91,23 @@ class Models:
             InvalidError: Name, alias or source cannot be.
         """
         check_name(new.name, N_("model"))
-        artifact_path(new.source)
+        mlflow_run_id = new.lineage.mlflow_run_id or run_of_artifact(new.source)
         if new.alias is not None:
             check_alias(new.alias)
         store = self._of(caller, Permission.MODELS_WRITE)
-        store.ensure(new.name)
-        stored = self._made_before(store, new) or store.create(
-            new.name,
-            source=new.source,
-            description=new.description,
-            mlflow_run_id=new.lineage.mlflow_run_id,
-            tags={**new.tags, **({KEY_TAG: new.idempotency_key} if new.idempotency_key else {})},
-        )
+        is_first = store.ensure(new.name)
+        try:
+            stored = self._made_before(store, new) or store.create(
+                new.name,
+                source=new.source,
+                description=new.description,
+                mlflow_run_id=mlflow_run_id,
+                tags={**new.tags, **({KEY_TAG: new.idempotency_key} if new.idempotency_key else {})},
+            )
+        except InvalidError:
+            if is_first:
+                store.delete(new.name)  # a model without a version says nothing
+            raise
         self._remember(caller, new, stored)
         if new.alias is not None:
             store.point(new.name, new.alias, stored.version)

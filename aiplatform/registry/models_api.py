@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from aiplatform.client.http import Client
+from aiplatform.core.clock import SystemClock
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.registry.mlflow_rest import SCHEME, mlflow_of
+from aiplatform.registry.mlflow_runs import MlflowRuns
 from aiplatform.registry.model import Lineage, ModelVersion, RegisteredModel, parse_reference
 
 __all__ = ["demote", "download", "get", "list", "promote", "register", "versions"]
@@ -140,12 +142,17 @@ def _uploaded(source: str | Path, name: str, key: str, client: Client) -> str:
             reason="registry.no_source",
             path=str(source),
         )
-    target = f"models/{name}/{key}"
-    rest = mlflow_of(client.credentials)
-    if local.is_dir():
-        return rest.upload(local, target)
-    rest.upload(local, f"{target}/{local.name}")
-    return f"{SCHEME}{target}"
+    # MLflow lets a version's files lie only among a run's artifacts, so that it is known who put them there and when.
+    runs, clock = MlflowRuns(mlflow_of(client.credentials)), SystemClock()
+    tags = {"aiplatform.registers": name, "aiplatform.key": key}
+    run_id = runs.start(runs.ensure_experiment(name), f"register {name}", started_ns=clock.now_ns(), tags=tags)
+    status = "FAILED"
+    try:
+        address = runs.upload(run_id, local, "model" if local.is_dir() else f"model/{local.name}")
+        status = "FINISHED"
+    finally:
+        runs.finish(run_id, status, ended_ns=clock.now_ns())
+    return address if local.is_dir() else address.rpartition("/")[0]
 
 
 def _version(item: Mapping[str, Any]) -> ModelVersion:

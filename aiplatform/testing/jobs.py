@@ -29,9 +29,7 @@ class FakeJobRunner:
             raise RemoteError("Ray refused: {problem}", problem=self.refuses)
         if submission.job_id not in self.submissions:
             self.submissions[submission.job_id] = submission
-            self._seen[submission.job_id] = Observation(
-                state=JobState.RUNNING, message="", started_ns=1, ended_ns=None
-            )
+            self._seen[submission.job_id] = Observation(state=JobState.RUNNING, message="", started_ns=1, ended_ns=None)
 
     def observe(self, job_id: str) -> Observation | None:
         """What the test has said of a job."""
