@@ -1,0 +1,163 @@
+"""`aiplatform traces`: search and read traces."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from aiplatform.cli.console import JsonOption, ProjectOption, console, print_json, print_table, say, tr
+from aiplatform.cli.times import when
+from aiplatform.client.credentials import find_credentials
+from aiplatform.client.http import Client
+from aiplatform.core.i18n import N_
+from aiplatform.tracing import api
+from aiplatform.tracing.model import STATUS_NAMES, ScoreSource, Status, TraceSort
+
+app = typer.Typer(no_args_is_help=True)
+
+PREVIEW_WIDTH = 60
+
+
+@app.command("list", help=tr(N_("List traces, newest first.")))
+def list_traces(
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help=tr(N_('Words, and pairs such as status:error, kind:llm, model:…, duration:2s, "a phrase".'))
+        ),
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help=tr(N_("How many at most.")))] = 20,
+    sort: Annotated[TraceSort, typer.Option("--sort", help=tr(N_("Order of the list.")))] = TraceSort.NEWEST,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List traces."""
+    with Client(find_credentials(project=project)) as client:
+        items = [*api.list(query, limit=limit, sort=sort.value, client=client)]
+    if json:
+        print_json(items)
+        return
+    if not items:
+        say(N_("No trace matches.") if query else N_("No trace has arrived in this project yet."))
+        return
+    heads = [
+        N_("trace"),
+        N_("started"),
+        N_("name"),
+        N_("status"),
+        N_("duration"),
+        N_("spans"),
+        N_("tokens"),
+        N_("input"),
+    ]
+    print_table(heads, [_row(item) for item in items], right=(4, 5, 6))
+
+
+@app.command("get", help=tr(N_("Show a trace as a tree.")))
+def get_trace(
+    trace_id: Annotated[str, typer.Argument(help=tr(N_("Trace id: 32 hexadecimal digits.")))],
+    *,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a trace."""
+    with Client(find_credentials(project=project)) as client:
+        found = api.get(trace_id, client=client)
+        address = api.url(found["trace_id"], client=client)
+    if json:
+        print_json(found)
+        return
+    out = console()
+    out.print(f"{found['trace_id']}  {found['name']}", style="bold", markup=False)
+    out.print("  ".join(_facts(found)), markup=False)
+    for label, text in ((N_("input"), found["input_preview"]), (N_("output"), found["output_preview"])):
+        if text:
+            out.print(f"{tr(label)}: {text}", markup=False)
+    heads = [N_("span"), N_("kind"), N_("status"), N_("duration"), N_("tokens"), N_("model")]
+    print_table(heads, [_span_row(row) for row in found["spans"]], right=(3, 4))
+    for score in found["scores"]:
+        out.print(f"{score['name']} = {score['value']}  ({score['source']})", markup=False)
+    out.print(address, markup=False)
+
+
+@app.command("score", help=tr(N_("Judge a trace.")))
+def score_trace(
+    trace_id: Annotated[str, typer.Argument(help=tr(N_("Trace id: 32 hexadecimal digits.")))],
+    name: Annotated[str, typer.Argument(help=tr(N_("What is judged, such as relevance.")))],
+    value: Annotated[str, typer.Argument(help=tr(N_("A number, true or false, or a label.")))],
+    *,
+    source: Annotated[ScoreSource, typer.Option("--source", help=tr(N_("Who judges.")))] = ScoreSource.HUMAN,
+    comment: Annotated[str | None, typer.Option("--comment", help=tr(N_("Why.")))] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge a trace."""
+    with Client(find_credentials(project=project)) as client:
+        made = api.score(trace_id, name, _value(value), source=source, comment=comment, client=client)
+    if json:
+        print_json(made)
+        return
+    say(N_("{name} = {value} is stored."), name=made["name"], value=made["value"])
+
+
+def duration(nanoseconds: int | None) -> str | None:
+    """A length of time with three significant digits and its unit."""
+    if nanoseconds is None:
+        return None
+    for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
+        if nanoseconds >= size:
+            return (
+                f"{nanoseconds / size:.3g} {unit}" if nanoseconds < 1000 * size else f"{nanoseconds / size:,.0f} {unit}"
+            )
+    return f"{nanoseconds} ns"
+
+
+def _row(item: dict[str, Any]) -> list[Any]:
+    return [
+        item["trace_id"],
+        when(item["start_ns"]),
+        item["name"],
+        tr(STATUS_NAMES[Status(item["status"])]),
+        duration(item["duration_ns"]),
+        item["num_spans"],
+        item["usage"]["total_tokens"],
+        _cut(item["input_preview"]),
+    ]
+
+
+def _span_row(row: dict[str, Any]) -> list[Any]:
+    return [
+        "  " * row["depth"] + row["name"],
+        row["kind"],
+        row["error"] or tr(STATUS_NAMES[Status(row["status"])]),
+        duration(row["duration_ns"]),
+        row["usage"]["total_tokens"],
+        row["model"],
+    ]
+
+
+def _facts(found: dict[str, Any]) -> list[str]:
+    facts = [
+        tr(STATUS_NAMES[Status(found["status"])]),
+        when(found["start_ns"]),
+        duration(found["duration_ns"]),
+        tr(N_("{count} spans"), count=found["num_spans"]),
+    ]
+    if found["usage"]["total_tokens"] is not None:
+        facts.append(tr(N_("{count} tokens"), count=found["usage"]["total_tokens"]))
+    return [fact for fact in facts if fact]
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= PREVIEW_WIDTH else text[: PREVIEW_WIDTH - 1] + "…"
+
+
+def _value(text: str) -> bool | float | str:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,146 @@
+"""`/api/v1/traces` and `/api/v1/scores`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from aiplatform.tenancy.permissions import Permission
+from aiplatform.tenancy.routing import CallerDep, Routes
+from aiplatform.tracing.model import (
+    Score,
+    ScoreSource,
+    ScoreType,
+    SpanDetail,
+    SpanKind,
+    SpanRow,
+    Status,
+    TraceFilter,
+    TraceSort,
+    TraceSummary,
+)
+from aiplatform.tracing.query import read_filter
+from aiplatform.tracing.service import MAX_PAGE, Traces
+
+
+class ScoreBody(BaseModel):
+    """A judgement about a trace, or about one span of it."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    trace_id: str
+    span_id: str | None = None
+    name: str
+    value: bool | float | str
+    source: ScoreSource = ScoreSource.CODE
+    type: ScoreType | None = None
+    """By default what the value is: boolean, numeric, or label."""
+
+    comment: Annotated[str, Field(max_length=10_000)] | None = None
+    score_id: str | None = None
+    """An id of the caller's own: the same one again replaces the score."""
+
+
+def build_routes(service: Traces) -> Routes:
+    """The room's HTTP interface."""
+    routes = Routes(tags=["traces"])
+
+    @routes.get("/api/v1/traces", permission=Permission.TRACES_READ)
+    def list_traces(
+        caller: CallerDep,
+        q: str | None = None,
+        status: Status | None = None,
+        kind: SpanKind | None = None,
+        model: str | None = None,
+        name: str | None = None,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        sort: TraceSort = TraceSort.NEWEST,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+        page: str | None = None,
+    ) -> dict[str, Any]:
+        """Traces of the project, newest first. `q` takes words and `field:value` pairs."""
+        given = {
+            "status": status,
+            "kind": kind,
+            "model": model,
+            "name": name,
+            "session_id": session_id,
+            "user_id": user_id,
+            "from_ns": from_ns,
+            "to_ns": to_ns,
+        }
+        where = read_filter(q or "", TraceFilter(**{key: value for key, value in given.items() if value is not None}))
+        found = service.list(caller.scope, where, sort=sort, limit=limit, page=page)
+        answer: dict[str, Any] = {"items": [summary_json(item) for item in found.items], "next": found.next}
+        if found.freshness is not None:
+            answer["freshness"] = asdict(found.freshness)
+            answer["is_cut"] = found.is_cut
+        return answer
+
+    @routes.get("/api/v1/traces/{trace_id}", permission=Permission.TRACES_READ)
+    def get_trace(caller: CallerDep, trace_id: str) -> dict[str, Any]:
+        """A trace with its spans in tree order, and its scores."""
+        found = service.get(caller.scope, trace_id)
+        return {
+            **summary_json(found.summary),
+            "spans": [span_json(row) for row in found.spans],
+            "scores": [score_json(score) for score in found.scores],
+        }
+
+    @routes.get("/api/v1/traces/{trace_id}/spans/{span_id}", permission=Permission.TRACES_READ)
+    def get_span(caller: CallerDep, trace_id: str, span_id: str) -> dict[str, Any]:
+        """Everything about one span."""
+        return detail_json(service.span(caller.scope, trace_id, span_id))
+
+    @routes.get("/api/v1/scores", permission=Permission.TRACES_READ)
+    def list_scores(
+        caller: CallerDep,
+        trace_id: str | None = None,
+        name: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> dict[str, Any]:
+        """Scores of a trace or of the project, newest first."""
+        trace_ids = None if trace_id is None else [trace_id]
+        found = service.scores(caller.scope, trace_ids=trace_ids, name=name, limit=limit)
+        return {"items": [score_json(score) for score in found], "next": None}
+
+    @routes.post("/api/v1/scores", permission=Permission.SCORES_WRITE, status_code=201)
+    def add_score(caller: CallerDep, body: ScoreBody) -> dict[str, Any]:
+        """Judge a trace or a span."""
+        score = service.add_score(caller.scope, principal=caller.principal, **body.model_dump())
+        return score_json(score)
+
+    return routes
+
+
+def summary_json(summary: TraceSummary) -> dict[str, Any]:
+    """A trace's summary as the API shows it."""
+    return {**asdict(summary), "usage": _usage_json(summary)}
+
+
+def span_json(row: SpanRow) -> dict[str, Any]:
+    """A span without payload as the API shows it."""
+    return {**asdict(row), "usage": _usage_json(row)}
+
+
+def detail_json(detail: SpanDetail) -> dict[str, Any]:
+    """A span with everything as the API shows it."""
+    found = asdict(detail)
+    row = found.pop("row")
+    return {**row, **found, "usage": _usage_json(detail)}
+
+
+def score_json(score: Score) -> dict[str, Any]:
+    """A score as the API shows it."""
+    return asdict(score)
+
+
+def _usage_json(holder: TraceSummary | SpanRow | SpanDetail) -> Mapping[str, int | None]:
+    return {**asdict(holder.usage), "total_tokens": holder.usage.total_tokens}

@@ -1,0 +1,41 @@
+"""Tracing for applications: OpenTelemetry underneath, nothing heavier.
+
+import aiplatform as aip
+
+aip.init(project="docs-assistant")
+aip.autotrace()
+
+@aip.trace(kind="retriever")
+def search(question: str) -> list[str]: ...
+"""
+
+from aiplatform.tracing.sdk.autotrace import Instrumentation, autotrace
+from aiplatform.tracing.sdk.context import (
+    ContextThreadPoolExecutor,
+    current_traceparent,
+    in_context,
+    traceparent_of,
+    use_traceparent,
+)
+from aiplatform.tracing.sdk.decorator import trace
+from aiplatform.tracing.sdk.ray_context import carry_to, carrying
+from aiplatform.tracing.sdk.setup import flush, init
+from aiplatform.tracing.sdk.spans import Span, current_span, span
+
+__all__ = [
+    "ContextThreadPoolExecutor",
+    "Instrumentation",
+    "Span",
+    "autotrace",
+    "carry_to",
+    "carrying",
+    "current_span",
+    "current_traceparent",
+    "flush",
+    "in_context",
+    "init",
+    "span",
+    "trace",
+    "traceparent_of",
+    "use_traceparent",
+]
