@@ -1,0 +1,150 @@
+"""The words of evaluation and their names, and sentences that read in every language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from aiplatform.core.i18n import DEFAULT_LOCALE, N_, translate
+
+LIST_SEPARATORS: Final = {"en": ", ", "zh_CN": "、"}
+
+
+class ScoreState(StrEnum):
+    """What became of one score of one row. A failed score is never a silent zero."""
+
+    SCORED = "scored"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not_applicable"
+
+
+class RunStatus(StrEnum):
+    """Where an evaluation run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it stays as it is."""
+        return self in {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED}
+
+
+class MetricKind(StrEnum):
+    """How a metric follows from its rows, which decides interval and test."""
+
+    PROPORTION = "proportion"
+    MEAN = "mean"
+    AUC = "auc"
+    QUANTILE = "quantile"
+
+
+class ModelKind(StrEnum):
+    """How answers came about."""
+
+    CALLABLE = "callable"
+    ENDPOINT = "endpoint"
+    STORED = "stored"
+    """The data held them; no model was called."""
+
+
+class Unit(StrEnum):
+    """What a metric counts in."""
+
+    NONE = ""
+    MILLISECONDS = "ms"
+
+
+class Status(StrEnum):
+    """What a comparison established of one version on one metric. `open` means: not established either way."""
+
+    BASELINE = "baseline"
+    BETTER = "better"
+    WORSE = "worse"
+    OPEN = "open"
+
+
+class Outcome(StrEnum):
+    """What became of a gate, or of one of its conditions. Only `pass` lets a version through."""
+
+    PASS = "pass"  # noqa: S105 - an outcome, no password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Change(StrEnum):
+    """How one row did under a candidate, seen from the baseline."""
+
+    WORSE = "worse"
+    BETTER = "better"
+    SAME = "same"
+    MISSING = "missing"
+    """One of the two has no score there. A missing case is not a passing case."""
+
+
+STATE_NAMES: Final = {
+    ScoreState.SCORED: N_("scored"),
+    ScoreState.FAILED: N_("failed"),
+    ScoreState.NOT_APPLICABLE: N_("not applicable"),
+}
+RUN_STATUS_NAMES: Final = {
+    RunStatus.QUEUED: N_("queued"),
+    RunStatus.RUNNING: N_("running"),
+    RunStatus.COMPLETED: N_("completed"),
+    RunStatus.FAILED: N_("failed"),
+    RunStatus.CANCELLED: N_("cancelled"),
+}
+STATUS_NAMES: Final = {
+    Status.BASELINE: N_("baseline"),
+    Status.BETTER: N_("better"),
+    Status.WORSE: N_("worse"),
+    Status.OPEN: N_("open"),
+}
+OUTCOME_NAMES: Final = {
+    Outcome.PASS: N_("passes"),
+    Outcome.FAIL: N_("does not pass"),
+    Outcome.UNKNOWN: N_("cannot be told"),
+}
+CHANGE_NAMES: Final = {
+    Change.WORSE: N_("worse"),
+    Change.BETTER: N_("better"),
+    Change.SAME: N_("same"),
+    Change.MISSING: N_("missing"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A sentence of the catalogue with its values, so that it reads in every language."""
+
+    text: str
+    fields: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """Values of the template; several are joined as the language joins them."""
+
+    def localized(self, locale: str = DEFAULT_LOCALE) -> str:
+        """The sentence in `locale`."""
+        template = translate(self.text, locale)
+        if not self.fields:
+            return template
+        separator = LIST_SEPARATORS.get(locale, ", ")
+        return template.format(
+            **{name: value if isinstance(value, str) else separator.join(value) for name, value in self.fields.items()}
+        )
+
+    def __str__(self) -> str:
+        return self.localized()
+
+
+def message(text: str, **fields: str | tuple[str, ...]) -> Message:
+    """A `Message` from a template marked with `N_` and its fields."""
+    return Message(text=text, fields=fields)
+
+
+def joined(messages: tuple[Message, ...], locale: str) -> str:
+    """Sentences as one text; Chinese needs no space between them."""
+    return ("" if locale.startswith("zh") else " ").join(each.localized(locale) for each in messages)
