@@ -83,15 +83,24 @@ class ScorerState:
         for half, counts in other.halves.items():
             self.halves[half].merge(counts)
 
-    def metrics(self, ref: ScorerRef, level: float) -> Iterator[MetricValue]:
-        """The numbers: areas and rates where the values have labels, else their mean."""
+    @property
+    def threshold(self) -> float | None:
+        """From which confidence on to answer, as the held-out half says."""
+        return self.halves[True].best_threshold()
+
+    def metrics(self, ref: ScorerRef, level: float, threshold: float | None) -> Iterator[MetricValue]:
+        """The numbers: areas and rates where the values have labels, else their mean.
+
+        Args:
+            threshold: From which confidence on to answer: the whole run's, in slices too.
+        """
         scorer, counts = ref.name, ScoreCounts()
         for half in self.halves.values():
             counts.merge(half)
         if counts.counts:
             yield self._area(scorer, counts, level)
             if scorer == ABSTENTION:
-                yield from self._rates(scorer, level)
+                yield from self._rates(scorer, level, threshold)
             return
         is_proportion = self.moments.is_binary and self.moments.n > 0 and ref.kind is not MetricKind.MEAN
         kind = MetricKind.PROPORTION if is_proportion else MetricKind.MEAN
@@ -144,8 +153,7 @@ class ScorerState:
             details={"positives": positives, "negatives": negatives},
         )
 
-    def _rates(self, scorer: str, level: float) -> Iterator[MetricValue]:
-        threshold = self.halves[True].best_threshold()
+    def _rates(self, scorer: str, level: float, threshold: float | None) -> Iterator[MetricValue]:
         negatives, positives = self.halves[False].negatives, self.halves[False].positives
         false_yes, true_yes = self.halves[False].at_least(threshold) if threshold is not None else (0, 0)
         for name, measure, wrong, n in (
@@ -301,7 +309,7 @@ class RunState:
 
     def metrics(self, scorers: Sequence[ScorerRef], level: float = 0.95) -> tuple[MetricValue, ...]:
         """The run's metrics: the scorers' in the given order, then latency and errors."""
-        return (*_of_scorers(self.scorers, scorers, level), *self.calls.metrics(level))
+        return (*self._of_scorers(self.scorers, scorers, level), *self.calls.metrics(level))
 
     def slice_metrics(self, scorers: Sequence[ScorerRef], level: float = 0.95) -> tuple[SliceMetrics, ...]:
         """The metrics of every slice, by column and value."""
@@ -310,10 +318,17 @@ class RunState:
                 column=column,
                 value=value,
                 num_rows=self.slice_rows[column, value],
-                metrics=tuple(_of_scorers(states, scorers, level)),
+                metrics=tuple(self._of_scorers(states, scorers, level)),
             )
             for (column, value), states in sorted(self.slices.items())
         )
+
+    def _of_scorers(
+        self, states: dict[str, ScorerState], scorers: Sequence[ScorerRef], level: float
+    ) -> Iterator[MetricValue]:
+        for ref in scorers:
+            if ref.name in states:
+                yield from states[ref.name].metrics(ref, level, self.scorers[ref.name].threshold)
 
     def _add_scores(self, states: dict[str, ScorerState], rows: Sequence[RowResult]) -> None:
         by_name: dict[str, list[tuple[RowResult, int]]] = {}
@@ -327,9 +342,3 @@ class RunState:
 def _merge_scorers(into: dict[str, ScorerState], other: dict[str, ScorerState]) -> None:
     for name, state in other.items():
         into.setdefault(name, ScorerState()).merge(state)
-
-
-def _of_scorers(states: dict[str, ScorerState], scorers: Sequence[ScorerRef], level: float) -> Iterator[MetricValue]:
-    for ref in scorers:
-        if ref.name in states:
-            yield from states[ref.name].metrics(ref, level)

@@ -57,7 +57,7 @@ def comparison_view(comparison: Comparison, locale: str = DEFAULT_LOCALE) -> Ren
 
 def gate_view(gate: GateResult, locale: str = DEFAULT_LOCALE) -> RenderableType:
     """A gate: the outcome, then every condition with what was found."""
-    head = Text.assemble((gate.name, "bold"), " ", translate(OUTCOME_NAMES[gate.outcome], locale))
+    head = Text.assemble((gate.name, "bold"), ": ", translate(OUTCOME_NAMES[gate.outcome], locale))
     table = Table.grid(padding=(0, 2, 0, 0))
     for condition in gate.conditions:
         mark, style = _OUTCOME_MARKS[condition.outcome]

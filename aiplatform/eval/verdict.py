@@ -112,17 +112,17 @@ def _reasons(metric: MetricComparison, candidates: Sequence[ForestRow]) -> list[
             "interval": shown.difference_interval(
                 row.difference_low, row.difference_high, in_points=metric.in_points, unit=metric.unit
             ),
-            "p": shown.p_value(row.p_holm),
+            "p": _relation(row.p_holm),
         }
         if row.status is Status.OPEN and row.needed_rows:
             text = N_(
-                "{name} differs by {difference} {interval}, p = {p} after Holm's correction: about {rows} rows would "
+                "{name} differs by {difference} {interval}, p {p} after Holm's correction: about {rows} rows would "
                 "settle it with 80 % power."
             )
             said.append(message(text, **fields, rows=f"{row.needed_rows:,}"))
         else:
             said.append(
-                message(N_("{name} differs by {difference} {interval}, p = {p} after Holm's correction."), **fields)
+                message(N_("{name} differs by {difference} {interval}, p {p} after Holm's correction."), **fields)
             )
     return said
 
@@ -163,6 +163,11 @@ def _slice_warnings(slices: Sequence[SliceComparison], candidates: Sequence[Fore
         for part in slices
         if part.row.status is Status.WORSE and whole[part.run_id].status is not Status.WORSE
     ]
+
+
+def _relation(p: float | None) -> str:
+    shown_p = shown.p_value(p)
+    return shown_p if shown_p.startswith("<") else f"= {shown_p}"
 
 
 def _names(rows: Iterable[ForestRow]) -> tuple[str, ...]:

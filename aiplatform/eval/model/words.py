@@ -108,7 +108,7 @@ STATUS_NAMES: Final = {
 OUTCOME_NAMES: Final = {
     Outcome.PASS: N_("passes"),
     Outcome.FAIL: N_("does not pass"),
-    Outcome.UNKNOWN: N_("cannot be told"),
+    Outcome.UNKNOWN: N_("undecided"),
 }
 CHANGE_NAMES: Final = {
     Change.WORSE: N_("worse"),
