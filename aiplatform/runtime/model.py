@@ -17,8 +17,8 @@ _REPLICA_GRPC: Final = range(96, 128)
 MARK_VARIABLE: Final = "AIPLATFORM_RUN_MARK"
 """Every process of one installation carries it, so that `down` ends exactly these."""
 
-LONGEST_SHORT_DIR: Final = 17
-"""Characters: HAProxy takes sockets of 97, of which Serve's own names below this folder and ours take 80."""
+LONGEST_SHORT_DIR: Final = 16
+"""Characters: HAProxy takes sockets of 97, of which Serve's own names below this folder and ours take 81."""
 
 
 @dataclass(frozen=True, slots=True)

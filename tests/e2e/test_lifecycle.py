@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import psutil
@@ -82,7 +83,7 @@ def test_every_listening_socket_is_on_loopback_and_known(own: RunningPlatform) -
     allowed = {own.port, *block}
     workers = {port for _, port in sockets if port not in allowed}
     # A worker's own gRPC ports are chosen by the kernel; each asks for Ray's token or takes calls of this machine only.
-    low, high = map(int, open("/proc/sys/net/ipv4/ip_local_port_range").read().split())  # noqa: PTH123, SIM115
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     assert all(low <= port <= high for port in workers), workers
 
 
@@ -122,8 +123,8 @@ def test_a_jobs_environment_holds_no_database_address(own: RunningPlatform) -> N
     assert found["AIPLATFORM_KEY_FILE"]
     assert not [name for name in found if "DATABASE" in name.upper() or name == "AIPLATFORM_SETTINGS"]
     assert not [value for value in found.values() if "sqlite:" in value or "postgresql" in value]
-    assert found["PATH"].split(os.pathsep)[0] == str(os.path.dirname(sys.executable))  # noqa: PTH120
-    key = open(found["AIPLATFORM_KEY_FILE"]).read().strip()  # noqa: PTH123, SIM115
+    assert found["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    key = Path(found["AIPLATFORM_KEY_FILE"]).read_text().strip()
     with own.http(key=key) as http:
         me = http.get("/api/v1/me").json()
     assert (me["tenant"]["id"], me["owner"]) == ("default", "service:cluster")
@@ -189,6 +190,6 @@ def test_down_leaves_no_process_and_no_socket(own: RunningPlatform) -> None:
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening & {own.port, *block} == set()
-    assert not os.path.exists(state["temp_dir"])  # noqa: PTH110
+    assert not Path(state["temp_dir"]).exists()
     assert own.run("down").stdout.strip() == "The platform does not run."
     own.run("up", timeout_s=420)
