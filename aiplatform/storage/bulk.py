@@ -51,7 +51,7 @@ def _sqlite(table: Table, columns: tuple[str, ...], replace: bool) -> str:
 def _postgresql(table: Table, fixed: tuple[str, ...], columns: tuple[str, ...], replace: bool) -> Any:
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - only where PostgreSQL is used
 
-    dialect = postgresql.dialect()
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     types = [table.c[name].type.compile(dialect=dialect) for name in columns]
     arrays = ", ".join(f"CAST(:a{index} AS {type_}[])" for index, type_ in enumerate(types))
     first = ", ".join(f"CAST(:{name} AS {table.c[name].type.compile(dialect=dialect)})" for name in fixed)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    URL,
+    CompoundSelect,
     Connection,
     CursorResult,
     Delete,
@@ -20,16 +26,19 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.expression import Executable
 
-from aiplatform.core.errors import TransientError
+from aiplatform.core.errors import ConfigError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.core.scope import Scope
 from aiplatform.storage.bulk import insert_rows
 from aiplatform.storage.scoping import scoped_insert, scoped_statement
 
 BUSY_TIMEOUT_MS: Final = 10_000
+DRIVERS: Final = frozenset({("sqlite", "pysqlite"), ("postgresql", "psycopg")})
+SYSTEM_ROLE: Final = "aiplatform_system"
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -50,8 +59,12 @@ class Transaction:
         """`sqlite` or `postgresql`."""
         return self._connection.dialect.name
 
-    def execute(self, statement: Select[Any] | Update | Delete) -> CursorResult[Any]:
-        """Run a statement within the scope."""
+    def execute(self, statement: Select[Any] | CompoundSelect[Any] | Update | Delete) -> CursorResult[Any]:
+        """Run a statement within the scope.
+
+        Raises:
+            ValueError: The statement has a part that cannot be limited to the tenant.
+        """
         return self._connection.execute(scoped_statement(statement, self.scope))
 
     def insert(self, statement: Insert, rows: Rows | Mapping[str, Any]) -> CursorResult[Any]:
@@ -114,13 +127,23 @@ class SystemTransaction:
 
 
 class Database:
-    """One SQL database: SQLite (WAL) embedded, PostgreSQL in production."""
+    """One SQL database: SQLite (WAL) embedded, PostgreSQL in production. Thread safe.
+
+    Args:
+        url: SQLAlchemy address.
+        pool_size: Connections kept; so many more are made under load.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
-        self.url = make_url(url)
-        options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": pool_size, "max_overflow": pool_size}
-        self.engine: Engine = create_engine(self.url, **options)
-        if self.engine.dialect.name == "sqlite":
+        self.url = _checked_url(url)
+        self._is_sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"pool_pre_ping": not self._is_sqlite, "pool_size": pool_size}
+        self.engine: Engine = create_engine(self.url, max_overflow=pool_size, hide_parameters=True, **options)
+        self._write_lock = threading.Lock()
+        """SQLite has one writer: threads of this process queue here, woken at once, instead of polling the file."""
+
+        self._entered = threading.local()
+        if self._is_sqlite:
             _prepare_sqlite(self.engine)
 
     @property
@@ -133,7 +156,7 @@ class Database:
         """A write transaction of one tenant: committed at the end of the block, rolled back on an error.
 
         Raises:
-            TransientError: The database cannot be reached or stayed locked; nothing was written.
+            TransientError: The database cannot be reached or stayed locked.
         """
         with self._begin(write=True) as connection:
             self._enter_scope(connection, scope)
@@ -155,8 +178,8 @@ class Database:
             write: Whether it writes.
         """
         with self._begin(write=write) as connection:
-            if self.dialect == "postgresql":
-                connection.execute(text("SET LOCAL ROLE aiplatform_system"))
+            if not self._is_sqlite:
+                connection.execute(text(f"SET LOCAL ROLE {SYSTEM_ROLE}"))
                 say = text("SELECT set_config('aiplatform.purpose', :purpose, true)")
                 connection.execute(say, {"purpose": purpose})
             yield SystemTransaction(connection, purpose)
@@ -173,53 +196,132 @@ class Database:
 
     @contextmanager
     def _begin(self, *, write: bool) -> Iterator[Connection]:
-        try:
-            with self.engine.connect() as connection:
-                if self.dialect == "sqlite":
-                    # IMMEDIATE takes the write lock at once: a deferred transaction that reads first and writes later
-                    # fails with "database is locked" instead of waiting.
-                    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.rollback()
-                    raise
+        with self._turn_to_write(write), _as_our_errors(), self.engine.connect() as connection:
+            self._open(connection, write)
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            else:
                 connection.commit()
-        except OperationalError as error:
-            raise _transient(error) from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise _transient(error) from error
-            raise
+            finally:
+                if self._is_sqlite and not write:
+                    connection.exec_driver_sql("PRAGMA query_only = 0")
+
+    def _open(self, connection: Connection, write: bool) -> None:
+        """Begin a transaction; one that reads cannot write."""
+        if not self._is_sqlite:
+            if not write:
+                connection.execute(text("SET TRANSACTION READ ONLY"))
+            return
+        if not write:
+            connection.exec_driver_sql("PRAGMA query_only = 1")
+        # IMMEDIATE takes the write lock at once: a deferred transaction that reads first and writes later fails with
+        # "database is locked" instead of waiting.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    @contextmanager
+    def _turn_to_write(self, write: bool) -> Iterator[None]:
+        if not (write and self._is_sqlite):
+            yield
+            return
+        if getattr(self._entered, "is_writing", False):
+            raise RuntimeError("a write transaction inside another of the same thread would wait for itself")
+        if not self._write_lock.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise _unavailable(N_("other writes take too long"))
+        self._entered.is_writing = True
+        try:
+            yield
+        finally:
+            self._entered.is_writing = False
+            self._write_lock.release()
 
     def _enter_scope(self, connection: Connection, scope: Scope) -> None:
-        if self.dialect == "postgresql":
+        if not self._is_sqlite:
             connection.execute(
                 text("SELECT set_config('aiplatform.tenant_id', :tenant_id, true)"), {"tenant_id": scope.tenant_id}
             )
 
 
-def _transient(error: DBAPIError) -> TransientError:
+def _checked_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")  # SQLAlchemy 2.0 would take psycopg2
+        backend = parsed.get_backend_name()
+        driver = parsed.get_driver_name()
+    except (ArgumentError, NoSuchModuleError):
+        backend, driver, parsed = "", "", None
+    if parsed is None or (backend, driver) not in DRIVERS:
+        # The address may hold a password: it is not repeated.
+        raise ConfigError(
+            N_("The setting database.url names no database that is known here."),
+            hint=N_("Write sqlite:///path/to/file or postgresql+psycopg://user:password@host/name."),
+            reason="database.url",
+        )
+    return parsed
+
+
+@contextmanager
+def _as_our_errors() -> Iterator[None]:
+    """Turn what the network, a lock or a full disk does into `TransientError`; a wrong statement stays what it is."""
+    try:
+        yield
+    except PoolTimeout:
+        raise _unavailable(N_("all its connections are in use")) from None
+    except DBAPIError as error:
+        if error.connection_invalidated or _is_passing(error):
+            raise _unavailable(str(error.orig).strip().rstrip(".")) from error
+        raise
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    if not isinstance(error, OperationalError):
+        return False
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    # SQLite calls a missing table or a syntax error "operational" too, and a write inside a read.
+    return code is None or code & 0xFF not in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY}
+
+
+def _unavailable(problem: str) -> TransientError:
     return TransientError(
-        N_("The database cannot be reached: {problem}."),
-        hint=N_("Nothing was written. Try again in a moment."),
+        N_("The database cannot be used now: {problem}."),
+        hint=N_("Try again in a moment. A write that was not acknowledged can be repeated."),
         reason="database.unavailable",
         retry_after_s=2.0,
-        problem=str(error.orig).strip(),
+        problem=problem,
     )
 
 
 def _prepare_sqlite(engine: Engine) -> None:
+    if engine.url.database:
+        _make_private_file(Path(engine.url.database))
+
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         # Transactions are begun by hand (BEGIN IMMEDIATE), so the driver must not begin its own.
         connection.isolation_level = None
         for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "temp_store=MEMORY",
             "cache_size=-32768",
         ):
             connection.execute(f"PRAGMA {pragma}")
+
+
+def _make_private_file(file: Path) -> None:
+    """Make the file, readable by its owner alone, where there is none; SQLite gives its companions the same mode."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ConfigError(
+            N_("The database file {path!r} cannot be opened: {problem}."),
+            hint=N_("Make its folder, and let the platform's user write there; or set another data_dir."),
+            reason="database.file",
+            path=str(file),
+            problem=error.strerror or str(error),
+        ) from None

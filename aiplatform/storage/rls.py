@@ -16,8 +16,8 @@ from sqlalchemy import Connection, MetaData, text
 
 from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
+from aiplatform.storage.database import SYSTEM_ROLE
 
-SYSTEM_ROLE: Final = "aiplatform_system"
 TENANT_POLICY: Final = "tenant_rows"
 SYSTEM_POLICY: Final = "system_rows"
 

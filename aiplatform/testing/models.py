@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -128,3 +129,33 @@ def _gone(call: ModelCall) -> AIPlatformError:
 
 def _carrier(call: ModelCall) -> dict[str, str]:
     return {"traceparent": call.traceparent} if call.traceparent else {}
+
+
+class EchoModel:
+    """Says back what it was asked; `env NAME`, `pid` and `fail` are commands.
+
+    Args:
+        prefix: What every answer begins with.
+        broken: What making it shall fail with.
+    """
+
+    def __init__(self, prefix: str = "", broken: str = "") -> None:
+        if broken:
+            raise ValueError(broken)
+        self._prefix = prefix
+
+    def chat(self, messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """The last message, word by word."""
+        said = str(messages[-1]["content"])
+        if said == "fail":
+            raise RuntimeError("asked to fail")
+        if said == "pid":
+            said = str(os.getpid())
+        if said.startswith("env "):
+            said = os.environ.get(said.removeprefix("env "), "unset")
+        yield self._prefix
+        yield from said.split(" ")
+
+    def embed(self, inputs: Sequence[str]) -> list[list[float]]:
+        """Lengths."""
+        return [[float(len(text))] for text in inputs]

@@ -20,7 +20,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from aiplatform.storage.rls import SYSTEM_ROLE
+from aiplatform.storage.database import SYSTEM_ROLE
 
 ROLE: Final = "aiplatform"
 ADMIN: Final = "aiplatform_admin"
