@@ -21,6 +21,11 @@ def number(value: float | None, unit: Unit = Unit.NONE) -> str:
     return _signed(f"{value:.{digits}f}")
 
 
+def latency(milliseconds: float | None) -> str:
+    """`87 ms`, `1.24 s`; a dash where it is not known."""
+    return number(milliseconds, Unit.MILLISECONDS)
+
+
 def interval(low: float | None, high: float | None, unit: Unit = Unit.NONE) -> str:
     """`[0.513, 0.631]`; empty where it is not known."""
     return "" if low is None or high is None else f"[{number(low, unit)}, {number(high, unit)}]"
