@@ -17,15 +17,16 @@ from aiplatform.tracing.model import STATUS_NAMES, ScoreSource, Status, TraceSor
 app = typer.Typer(no_args_is_help=True)
 
 PREVIEW_WIDTH = 60
+_HEADS = (
+    N_("trace"), N_("started"), N_("name"), N_("status"), N_("duration"), N_("spans"), N_("tokens"), N_("input"),
+)  # fmt: skip
 
 
 @app.command("list", help=tr(N_("List traces, newest first.")))
 def list_traces(
     query: Annotated[
         str | None,
-        typer.Argument(
-            help=tr(N_('Words, and pairs such as status:error, kind:llm, model:…, duration:2s, "a phrase".'))
-        ),
+        typer.Argument(help=tr(N_('Words, a "phrase", pairs such as status:error, kind:llm, duration:2s.'))),
     ] = None,
     *,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help=tr(N_("How many at most.")))] = 20,
@@ -42,17 +43,7 @@ def list_traces(
     if not items:
         say(N_("No trace matches.") if query else N_("No trace has arrived in this project yet."))
         return
-    heads = [
-        N_("trace"),
-        N_("started"),
-        N_("name"),
-        N_("status"),
-        N_("duration"),
-        N_("spans"),
-        N_("tokens"),
-        N_("input"),
-    ]
-    print_table(heads, [_row(item) for item in items], right=(4, 5, 6))
+    print_table(_HEADS, [_row(item) for item in items], right=(4, 5, 6))
 
 
 @app.command("get", help=tr(N_("Show a trace as a tree.")))

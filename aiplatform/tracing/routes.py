@@ -66,7 +66,7 @@ def build_routes(service: Traces) -> Routes:
         page: str | None = None,
     ) -> dict[str, Any]:
         """Traces of the project, newest first. `q` takes words and `field:value` pairs."""
-        given = {
+        given: dict[str, Any] = {
             "status": status,
             "kind": kind,
             "model": model,

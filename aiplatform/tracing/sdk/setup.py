@@ -17,7 +17,6 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from aiplatform.client.credentials import Credentials, find_credentials
-from aiplatform.client.http import PROJECT_HEADER
 from aiplatform.core.errors import UnauthenticatedError
 from aiplatform.tracing.sdk import ray_context
 
@@ -202,9 +201,11 @@ def _resource(service_name: str | None) -> Resource:
 
 
 def _otlp_exporter(credentials: Credentials) -> SpanExporter:
-    # Imported when the first spans leave, on the background thread: `requests` would double the time of `import`.
+    # Imported when the first spans leave, on the background thread: they would double the time of `import`.
     import requests  # noqa: PLC0415
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+    from aiplatform.client.http import PROJECT_HEADER  # noqa: PLC0415
 
     session = requests.Session()
     session.auth = _CurrentKey(credentials)

@@ -66,7 +66,7 @@ class Span:
     def set_messages(
         self,
         *,
-        input: Sequence[Any] | None = None,
+        input: Sequence[Any] | None = None,  # noqa: A002 - the sides' names
         output: Sequence[Any] | None = None,
     ) -> Span:
         """The conversation, as mappings with `role` and `content` (or OpenTelemetry's `parts`)."""
