@@ -40,7 +40,6 @@ class Question:
     expected: tuple[str, ...]
     answerable: bool
     source: str
-    half: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,7 @@ from aiplatform.tour.bm25 import BM25
 from aiplatform.tour.model import LANGUAGES, Encoder, Found, Hit, Passage, Retriever, Vectors
 
 EVEN_SHARE: Final = 0.1
-"""The share of BM25's ceiling that is an even chance: puts its confidence on the scale of cosines, seen on the half of
-the questions that thresholds are chosen on."""
+"""The share of BM25's ceiling that becomes a confidence of one half, about where cosines of good answers begin."""
 
 RRF_K: Final = 60
 """Cormack, Clarke and Büttcher 2009, "Reciprocal rank fusion": the constant they found and everybody kept."""

@@ -10,9 +10,9 @@ _WORD: Final = re.compile(r"[\w.'’/-]+")
 _FILLERS: Final = frozenset(
     re.split(
         r"\s+",
-        "a about an and any are at be by can could did do does for from get have how i if in into is it its me my not of "
-        "on or please s should so some t tell that the their there these this to was were what when where which who why "
-        "will with would you your",
+        "a about an and any are at be by can could did do does for from get have how i if in into is it its me my not "
+        "of on or please s should so some t tell that the their there these this to was were what when where which who "
+        "why will with would you your",
     )
 )
 _CHINESE_FILLERS: Final = re.compile(

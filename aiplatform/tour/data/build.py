@@ -22,7 +22,6 @@ the same bytes. LICENSES.md says whose texts these are.
     expected     passages of the answer; empty where the corpus must not answer
     answerable   whether `expected` holds anything
     source       the FAQ it comes from
-    half         `tune` or `report`: thresholds are chosen on one and reported on the other
 """
 
 from __future__ import annotations
@@ -192,7 +191,6 @@ def question_row(section: Section, passages: list[Row], *, page: str, language: 
         "expected": [row["passage_id"] for row in passages],
         "answerable": True,
         "source": source,
-        "half": half_of(question_id),
     }
 
 
@@ -206,7 +204,6 @@ def unanswerable_row(question: str, source: str) -> Row:
         "expected": [],
         "answerable": False,
         "source": source,
-        "half": half_of(question_id),
     }
 
 
@@ -231,11 +228,6 @@ def is_answered(section: Section, passages: list[Row]) -> bool:
 def heading_text(heading: str) -> str:
     """A heading without its number."""
     return _NUMBERING.sub("", heading).strip()
-
-
-def half_of(question_id: str) -> str:
-    """Which half a question belongs to: a coin thrown by its id."""
-    return "tune" if int(digest(question_id)[:8], 16) % 2 else "report"
 
 
 def digest(text: str) -> str:
