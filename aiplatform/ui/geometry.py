@@ -1,0 +1,186 @@
+"""Where marks stand: domains, ticks and positions in percent, for the SVG of forest plots, waterfalls and histograms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+AIR: Final = 0.1
+NICE_STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
+LABEL_INSIDE_FROM: Final = 22.0
+"""Percent of the lane from which a bar is wide enough to hold its own label."""
+
+LABEL_ROOM: Final = 16.0
+"""Percent of the lane that a label beside a bar needs."""
+
+SMALLEST_REACH: Final = 1e-9
+"""What is closer together than this is drawn as one point."""
+
+MIN_BAR: Final = 0.6
+"""Percent of the lane that the shortest span still takes, so that it can be seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A mark of an axis."""
+
+    at: float
+    """Percent of the width."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One domain shared by all rows of a chart; zero always lies in it."""
+
+    low: float
+    high: float
+    ticks: tuple[Tick, ...]
+
+    def at(self, value: float) -> float:
+        """Position of a value in percent, held inside the domain."""
+        return round(min(100.0, max(0.0, (value - self.low) / (self.high - self.low) * 100)), 3)
+
+    @property
+    def zero(self) -> float:
+        """Position of zero in percent."""
+        return self.at(0.0)
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies inside, so that its end is drawn with a stop."""
+        return self.low <= value <= self.high
+
+
+def axis_for(values: Iterable[float | None], *, around_zero: bool = True, aim: int = 6) -> Axis:
+    """A domain that holds all finite values with a tenth of air on both sides, and round ticks.
+
+    Args:
+        values: Estimates and interval ends; None and infinities are left out.
+        around_zero: Whether zero belongs to the domain, as it does for differences.
+        aim: About how many ticks.
+    """
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if around_zero or not known:
+        known.append(0.0)
+    low, high = min(known), max(known)
+    reach = high - low
+    if reach < SMALLEST_REACH:
+        reach = max(abs(high), 1.0)
+    low, high = low - reach * AIR, high + reach * AIR
+    step = _nice((high - low) / aim)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    marks = [round(index * step, 12) for index in range(first, last + 1)]
+    return Axis(
+        low=low,
+        high=high,
+        ticks=tuple(Tick(at=round((mark - low) / (high - low) * 100, 3), value=mark) for mark in marks),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One span in the lane of a waterfall, all in percent of its width."""
+
+    x: float
+    width: float
+    label_at: float
+    label_side: str
+    """`inside`, `right` or `left` of the bar."""
+
+
+def bar_for(start_ns: int, end_ns: int, *, origin_ns: int, total_ns: int) -> Bar:
+    """Where a span lies in its trace, and where its duration can be written."""
+    total = max(1, total_ns)
+    x = min(100.0, max(0.0, (start_ns - origin_ns) / total * 100))
+    width = max(MIN_BAR, min(100.0 - x, (end_ns - start_ns) / total * 100))
+    x = min(x, 100.0 - width)
+    if width >= LABEL_INSIDE_FROM:
+        side, label_at = "inside", x + width
+    elif x + width + LABEL_ROOM <= 100.0:
+        side, label_at = "right", x + width
+    else:
+        side, label_at = "left", x
+    return Bar(x=round(x, 3), width=round(width, 3), label_at=round(label_at, 3), label_side=side)
+
+
+def time_ticks(total_ns: int, aim: int = 4) -> tuple[Tick, ...]:
+    """Round instants of a waterfall's lane: positions in percent, values in nanoseconds; the end is not among them."""
+    if total_ns <= 0:
+        return ()
+    step = _nice(total_ns / aim)
+    count = math.floor(total_ns / step)
+    ticks = [Tick(at=round(index * step / total_ns * 100, 3), value=index * step) for index in range(count + 1)]
+    return tuple(tick for tick in ticks if tick.at <= 88.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One bucket of a histogram: heights in percent, the failed part at the bottom."""
+
+    x: float
+    width: float
+    height: float
+    failed_height: float
+    start_ns: int
+    end_ns: int
+    count: int
+    failed: int
+
+
+def columns_for(buckets: Sequence[tuple[int, int, int]], *, width_ns: int) -> tuple[Column, ...]:
+    """Bars of a histogram over time.
+
+    Args:
+        buckets: (start in ns, count, failed) of every bucket in order, the empty ones too.
+        width_ns: Length of one bucket.
+    """
+    if not buckets:
+        return ()
+    top = max(1, *(count for _, count, _ in buckets))
+    width = 100 / len(buckets)
+    return tuple(
+        Column(
+            x=round(index * width, 4),
+            width=round(width * 0.92, 4),
+            height=round(count / top * 100, 2),
+            failed_height=round(failed / top * 100, 2),
+            start_ns=start,
+            end_ns=start + width_ns,
+            count=count,
+            failed=failed,
+        )
+        for index, (start, count, failed) in enumerate(buckets)
+    )
+
+
+BUCKET_SECONDS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+
+
+def bucket_ns(range_ns: int, aim: int = 48) -> int:
+    """A round bucket length that cuts a time range into about `aim` pieces."""
+    wanted = range_ns / 1e9 / aim
+    return next((step for step in BUCKET_SECONDS if step >= wanted), BUCKET_SECONDS[-1]) * 1_000_000_000
+
+
+def sparkline(values: Sequence[float | None], *, width: float = 100.0, height: float = 28.0) -> str:
+    """The `points` of a polyline; unknown values are left out, a flat line lies in the middle."""
+    known = [(index, value) for index, value in enumerate(values) if value is not None and math.isfinite(value)]
+    if len(known) < 2:
+        return ""
+    low, high = min(value for _, value in known), max(value for _, value in known)
+    reach = high - low
+    last = len(values) - 1
+
+    def y(value: float) -> float:
+        return height / 2 if reach == 0 else height - 2 - (value - low) / reach * (height - 4)
+
+    return " ".join(f"{index / last * width:.2f},{y(value):.2f}" for index, value in known)
+
+
+def _nice(raw: float) -> float:
+    magnitude = 10.0 ** math.floor(math.log10(raw))
+    return next(step * magnitude for step in NICE_STEPS if step * magnitude >= raw * (1 - 1e-9))

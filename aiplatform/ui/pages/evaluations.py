@@ -1,0 +1,129 @@
+"""Evaluation runs and comparisons as lists, and the page of one run."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aiplatform.core.i18n import N_
+from aiplatform.eval.model import (
+    RUN_STATUS_NAMES,
+    STATE_NAMES,
+    EvaluationRun,
+    RunStatus,
+    ScoreState,
+)
+from aiplatform.tenancy.permissions import Permission
+from aiplatform.tenancy.routing import Routes
+from aiplatform.ui import formatting
+from aiplatform.ui.site import BASE, Site, Visit
+from aiplatform.ui.views.comparison import OUTCOME_ICONS, OUTCOME_TONES
+from aiplatform.ui.views.runs import metric_lines, slice_table
+
+ROWS_A_PAGE: Final = 20
+LIST_SIZE: Final = 50
+RUN_TONES: Final = {
+    RunStatus.QUEUED: ("dim", "clock"),
+    RunStatus.RUNNING: ("run", "play"),
+    RunStatus.COMPLETED: ("better", "circle-check"),
+    RunStatus.FAILED: ("worse", "circle-x"),
+    RunStatus.CANCELLED: ("dim", "circle"),
+}
+RUN_STATE: Final = ("slice", "state", "after")
+
+
+def add_evaluations(routes: Routes, site: Site) -> None:
+    """The list of evaluations and the page of one run."""
+
+    @routes.get(f"{BASE}/evaluations", permission=Permission.EVALUATIONS_READ)
+    def evaluations(request: Request) -> Response:
+        visit = site.visit(request, "evaluations")
+        data = visit.param("data")
+        runs = site.services.evaluations.list(visit.caller, limit=LIST_SIZE, after=visit.param("after"), data=data)
+        compared = site.services.evaluations.comparisons(visit.caller, limit=10)
+        return visit.page(
+            "pages/evaluations.html",
+            {
+                "address": visit.address("after", "data"),
+                "runs": runs,
+                "data": data,
+                "comparisons": compared.items,
+                "run_tones": RUN_TONES,
+                "run_names": RUN_STATUS_NAMES,
+                "outcome_tones": OUTCOME_TONES,
+                "outcome_icons": OUTCOME_ICONS,
+                "ways": [
+                    (visit.text(N_("Link")), str(visit.address("after", "data"))),
+                    ("CLI", "aiplatform evaluations list"),
+                    ("Python", "aip.evaluations.list()"),
+                ],
+            },
+        )
+
+    @routes.get(f"{BASE}/evaluations/{{run_id}}", permission=Permission.EVALUATIONS_READ)
+    def run_page(request: Request, run_id: str) -> Response:
+        visit = site.visit(request, "evaluations")
+        run = site.services.evaluations.get(visit.caller, run_id)
+        return visit.page("pages/evaluation.html", _run_view(site, visit, run))
+
+
+def _run_view(site: Site, visit: Visit, run: EvaluationRun) -> dict[str, Any]:
+    address = visit.address(*RUN_STATE)
+    asked = visit.param("state")
+    state = asked if asked in set(ScoreState) else None
+    chosen_slice = visit.param("slice")
+    rows, problem = (None, None)
+    if run.files:
+        rows, problem = visit.attempt(
+            lambda: site.services.evaluations.rows(
+                visit.caller,
+                run.run_id,
+                limit=ROWS_A_PAGE,
+                after=visit.param("after"),
+                in_slice=chosen_slice,
+                metric=run.primary_metric.name if run.primary_metric and state else None,
+                state=state,
+            )
+        )
+    return {
+        "run": run,
+        "address": address,
+        "metrics": metric_lines(run.metrics),
+        "slices": slice_table(run),
+        "chosen_slice": chosen_slice,
+        "rows": rows,
+        "rows_error": problem,
+        "tone": RUN_TONES[run.status],
+        "run_names": RUN_STATUS_NAMES,
+        "state_names": STATE_NAMES,
+        "state_tabs": address.tabs(
+            "state",
+            [("", visit.text(N_("all"))), *((str(each), visit.text(STATE_NAMES[each])) for each in ScoreState)],
+            state or "",
+            after=None,
+        ),
+        "took_ns": (run.ended_ns - run.started_ns) if run.ended_ns and run.started_ns else None,
+        "speed": _speed(run),
+        "made": {
+            "run": run.run_id,
+            "model": f"{run.model.kind} {run.model.name} {run.model.version}".strip(),
+            "rows hash": run.data.rows_hash,
+            "seed": run.seed,
+            "code": run.code_version,
+            **{f"scorer {scorer.name}": scorer.version for scorer in run.scorers},
+            **dict(run.environment),
+        },
+        "ways": [
+            (visit.text(N_("Link")), str(address)),
+            ("CLI", f"aiplatform evaluations get {run.run_id}"),
+            ("Python", f"aip.evaluations.get({run.run_id!r})"),
+        ],
+    }
+
+
+def _speed(run: EvaluationRun) -> str:
+    if not (run.started_ns and run.ended_ns and run.done_rows):
+        return formatting.UNKNOWN
+    return formatting.number(run.done_rows / max(1e-9, (run.ended_ns - run.started_ns) / 1e9))

@@ -1,0 +1,86 @@
+"""One trace: its tree on its time at the left, what one span holds at the right."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aiplatform.core.i18n import N_
+from aiplatform.tenancy.permissions import Permission
+from aiplatform.tenancy.routing import Routes
+from aiplatform.tracing.model import KIND_NAMES, SCORE_SOURCE_NAMES, STATUS_NAMES, SpanDetail, TraceTree
+from aiplatform.ui.rendering import is_fragment
+from aiplatform.ui.site import BASE, Site, Visit
+from aiplatform.ui.views.trace import ROLE_NAMES, first_span, quoted_ids, tree_view
+
+STATE: Final = ("span", "part")
+PARTS: Final = ("content", "attributes", "events", "scores", "raw")
+
+
+def add_trace(routes: Routes, site: Site) -> None:
+    """The page of one trace, and its parts as fragments."""
+
+    @routes.get(f"{BASE}/traces/{{trace_id}}", permission=Permission.TRACES_READ)
+    def trace(request: Request, trace_id: str) -> Response:
+        visit = site.visit(request, "traces")
+        tree = site.services.traces.get(visit.caller.scope, trace_id)
+        span_id = visit.param("span") or first_span(tree)
+        if is_fragment(request) and request.headers.get("hx-target") == "span":
+            return visit.page("pages/trace_span.html", _span_view(site, visit, tree, span_id))
+        offset = visit.param("offset") or ""
+        rows = tree_view(tree, visit.frame.now_ns, offset=int(offset) if offset.isdecimal() else 0)
+        view = {
+            "tree": tree,
+            "rows": rows,
+            "span_id": span_id,
+            "kind_names": KIND_NAMES,
+            "address": visit.address(*STATE),
+        }
+        if is_fragment(request):
+            return visit.page("pages/trace_nodes.html", view)
+        return visit.page(
+            "pages/trace.html", {**view, **_span_view(site, visit, tree, span_id), "ways": _ways(visit, tree)}
+        )
+
+
+def _span_view(site: Site, visit: Visit, tree: TraceTree, span_id: str | None) -> dict[str, Any]:
+    trace_id = tree.summary.trace_id
+    detail: SpanDetail | None = None
+    problem = None
+    if span_id is not None:
+        detail, problem = visit.attempt(lambda: site.services.traces.span(visit.caller.scope, trace_id, span_id))
+    asked = visit.param("part") or PARTS[0]
+    part = asked if asked in PARTS else PARTS[0]
+    names = {
+        "content": visit.text(N_("Content")),
+        "attributes": visit.text(N_("Attributes")),
+        "events": visit.text(N_("Events")),
+        "scores": visit.text(N_("Scores")),
+        "raw": "JSON",
+    }
+    address = visit.address(*STATE)
+    return {
+        "tree": tree,
+        "detail": detail,
+        "span_problem": problem,
+        "part": part,
+        "parts": address.tabs("part", [(key, names[key]) for key in PARTS], part),
+        "scores": [score for score in tree.scores if score.span_id in {None, span_id}],
+        "source_names": SCORE_SOURCE_NAMES,
+        "status_names": STATUS_NAMES,
+        "kind_names": KIND_NAMES,
+        "role_names": ROLE_NAMES,
+        "quoted": quoted_ids(tree, detail) if detail else frozenset(),
+    }
+
+
+def _ways(visit: Visit, tree: TraceTree) -> list[tuple[str, str]]:
+    trace_id = tree.summary.trace_id
+    return [
+        (visit.text(N_("Link")), str(visit.address("span"))),
+        ("CLI", f"aiplatform traces get {trace_id}"),
+        ("Python", f"aip.traces.get({trace_id!r})"),
+        ("Id", trace_id),
+    ]

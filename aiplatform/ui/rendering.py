@@ -1,0 +1,192 @@
+"""Templates, filters and the answers made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from aiplatform.core.clock import Clock, SystemClock
+from aiplatform.core.i18n import LOCALES, catalogue, translate
+from aiplatform.ui import formatting
+from aiplatform.ui.assets import Assets
+from aiplatform.ui.content import answer_text, highlighted, one_line, shown
+from aiplatform.ui.frame import Frame
+from aiplatform.ui.kinds import kind_class, kind_icon, score_text, score_tone
+from aiplatform.ui.views.runs import metric_line
+from aiplatform.ui.views.trace import best_score, turns_of
+
+TEMPLATE_FOLDER: Final = Path(__file__).parent / "templates"
+VARY: Final = "HX-Request, HX-History-Restore-Request, Cookie, Accept-Language"
+
+POLICY: Final = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+
+HTMX_CONFIG: Final = json.dumps(
+    {
+        "includeIndicatorStyles": False,
+        "allowEval": False,
+        "allowScriptTags": False,
+        "historyCacheSize": 0,
+        "refreshOnHistoryMiss": True,
+        "historyRestoreAsHxRequest": False,
+        "responseHandling": [
+            {"code": "204", "swap": False},
+            {"code": "[23]..", "swap": True},
+            {"code": "422", "swap": True},
+            {"code": "[45]..", "swap": True, "error": True, "target": "#alert", "swapOverride": "innerHTML"},
+        ],
+    },
+    separators=(",", ":"),
+)
+
+PAGE_HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "cache-control": "no-store",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "vary": VARY,
+}
+
+
+class Renderer:
+    """Draws templates in the reader's language."""
+
+    def __init__(self, assets: Assets, clock: Clock | None = None) -> None:
+        self.assets = assets
+        self.clock = clock or SystemClock()
+        self._environments = {locale: _environment(locale, assets) for locale in LOCALES}
+
+    def text(self, template: str, frame: Frame, view: Mapping[str, Any] | None = None) -> str:
+        """A template as text."""
+        page = self._environments[frame.locale].get_template(template)
+        return page.render(frame=frame, htmx_config=HTMX_CONFIG, **(view or {}))
+
+    def page(
+        self,
+        template: str,
+        frame: Frame,
+        view: Mapping[str, Any] | None = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> HTMLResponse:
+        """A whole page, or a fragment of one, under the content policy."""
+        return HTMLResponse(
+            self.text(template, frame, view), status_code=status, headers={**PAGE_HEADERS, **(headers or {})}
+        )
+
+
+def is_fragment(request: Request) -> bool:
+    """Whether htmx asks for a part; restoring a page from history asks for the whole one."""
+    headers = request.headers
+    return headers.get("hx-request") == "true" and headers.get("hx-history-restore-request") != "true"
+
+
+def _environment(locale: str, assets: Assets) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_translations(catalogue(locale), newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["asset"] = assets.url
+    environment.filters.update(_FILTERS)
+    return environment
+
+
+def _stamp(context: Context, nanoseconds: int | None) -> str:
+    return formatting.stamp(nanoseconds, context["frame"].zone)
+
+
+def _stamp_ms(context: Context, nanoseconds: int | None) -> str:
+    return formatting.stamp(nanoseconds, context["frame"].zone, milliseconds=True)
+
+
+def _short_stamp(context: Context, nanoseconds: int | None) -> str:
+    frame = context["frame"]
+    return formatting.short_stamp(nanoseconds, frame.zone, frame.now_ns)
+
+
+def _stamp_full(context: Context, nanoseconds: int | None) -> str:
+    frame: Frame = context["frame"]
+    zone = formatting.zone_label(frame.zone, frame.now_ns)
+    stamp = formatting.stamp(nanoseconds, frame.zone, milliseconds=True)
+    return f"{stamp} {zone} · {formatting.age(nanoseconds, frame.now_ns, frame.locale)}"
+
+
+def _age(context: Context, nanoseconds: int | None) -> str:
+    frame = context["frame"]
+    return formatting.age(nanoseconds, frame.now_ns, frame.locale)
+
+
+def _axis_time(context: Context, nanoseconds: int, range_ns: int) -> str:
+    """The label of an instant under a chart: the day too where the range spans days."""
+    stamp = formatting.stamp(nanoseconds, context["frame"].zone)
+    return stamp[5:16] if range_ns > 36 * 3600 * 1_000_000_000 else stamp[11 : 16 if range_ns > 600_000_000_000 else 19]
+
+
+def _zone(context: Context, now_ns: int) -> str:
+    return formatting.zone_label(context["frame"].zone, now_ns)
+
+
+def _localized(context: Context, message: Any) -> str:
+    """An error's, verdict's or label's text in the reader's language."""
+    locale = context["frame"].locale
+    return translate(message, locale) if isinstance(message, str) else str(message.localized(locale))
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON for a data block of a script: no `<` can end it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))  # noqa: S704
+
+
+_FILTERS: Final[dict[str, Any]] = {
+    "number": formatting.number,
+    "fixed": formatting.fixed,
+    "full": formatting.full,
+    "compact": formatting.compact,
+    "share": formatting.share,
+    "signed": formatting.signed,
+    "p_value": formatting.p_value,
+    "money": formatting.money,
+    "duration": formatting.duration,
+    "size": formatting.size,
+    "iso": formatting.iso,
+    "stamp": pass_context(_stamp),
+    "stamp_ms": pass_context(_stamp_ms),
+    "short_stamp": pass_context(_short_stamp),
+    "stamp_full": pass_context(_stamp_full),
+    "age": pass_context(_age),
+    "axis_time": pass_context(_axis_time),
+    "zone": pass_context(_zone),
+    "localized": pass_context(_localized),
+    "metric_text": lambda metric: metric_line(metric).text,
+    "metric_interval": lambda metric: metric_line(metric).interval,
+    "score_text": score_text,
+    "score_tone": score_tone,
+    "shown": shown,
+    "one_line": one_line,
+    "answer_text": answer_text,
+    "turns_of": turns_of,
+    "best_score": best_score,
+    "script_json": _script_json,
+    "highlighted": highlighted,
+    "kind_class": kind_class,
+    "kind_icon": kind_icon,
+}

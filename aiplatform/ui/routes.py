@@ -1,0 +1,67 @@
+"""The pages of the platform, as routes for the gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aiplatform.core.clock import Clock
+from aiplatform.core.errors import AIPlatformError
+from aiplatform.tenancy.responses import ErrorPage
+from aiplatform.tenancy.routing import Routes
+from aiplatform.tenancy.sign_in import SignInPage
+from aiplatform.ui.assets import Assets
+from aiplatform.ui.pages.account import add_account, sign_in_page
+from aiplatform.ui.pages.admin import add_admin
+from aiplatform.ui.pages.comparison import add_comparison
+from aiplatform.ui.pages.datasets import add_datasets
+from aiplatform.ui.pages.deployments import add_deployments
+from aiplatform.ui.pages.evaluations import add_evaluations
+from aiplatform.ui.pages.experiments import add_experiments
+from aiplatform.ui.pages.models import add_models
+from aiplatform.ui.pages.overview import add_overview
+from aiplatform.ui.pages.trace import add_trace
+from aiplatform.ui.pages.traces import add_traces
+from aiplatform.ui.rendering import Renderer
+from aiplatform.ui.site import Site, UiServices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ui:
+    """What the gateway mounts."""
+
+    routes: Routes
+    """All pages and static files. Attach them after the rooms' own routes."""
+
+    error_page: ErrorPage
+    """For `tenancy.middleware.secure`: errors as browsers see them."""
+
+    sign_in_page: SignInPage
+    """For `tenancy.sign_in.build_sign_in_routes`."""
+
+
+def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
+    """The pages over the rooms' services."""
+    site = Site(services, Renderer(Assets(), clock))
+    routes = Routes(include_in_schema=False)
+    for add in (
+        add_account,
+        add_overview,
+        add_traces,
+        add_trace,
+        add_evaluations,
+        add_comparison,
+        add_datasets,
+        add_experiments,
+        add_models,
+        add_deployments,
+        add_admin,
+    ):
+        add(routes, site)
+
+    def draw_sign_in(request: Request, problem: AIPlatformError | None, target: str) -> Response:
+        return sign_in_page(site, request, problem, target)
+
+    return Ui(routes=routes, error_page=site.error_page, sign_in_page=draw_sign_in)

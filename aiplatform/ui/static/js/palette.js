@@ -1,0 +1,74 @@
+// The palette: pages at once, things by name from the server after a short pause.
+const dialog = document.getElementById("palette");
+const ask = document.getElementById("palette-ask");
+const list = document.getElementById("palette-list");
+const PAUSE_MS = 150;
+let pages = [];
+let waiting = 0;
+let flight = null;
+
+const options = () => [...list.querySelectorAll("[role=option]")];
+
+function mark(option) {
+  for (const each of options()) each.setAttribute("aria-selected", String(each === option));
+  if (option) {
+    ask.setAttribute("aria-activedescendant", option.id);
+    option.scrollIntoView({ block: "nearest" });
+  } else ask.removeAttribute("aria-activedescendant");
+}
+
+function filterPages(text) {
+  const wanted = text.trim().toLowerCase();
+  list.replaceChildren(...pages.filter((page) => page.textContent.toLowerCase().includes(wanted)));
+  mark(options()[0]);
+}
+
+async function findThings(text) {
+  flight?.abort();
+  flight = new AbortController();
+  try {
+    const answer = await fetch(`${ask.dataset.source}?q=${encodeURIComponent(text)}`, { signal: flight.signal, headers: { "hx-request": "true" } });
+    if (!answer.ok) return;
+    const found = document.createElement("template");
+    found.innerHTML = await answer.text();
+    list.append(found.content);
+    if (!list.querySelector("[aria-selected=true]")) mark(options()[0]);
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+  }
+}
+
+function open() {
+  if (!dialog || dialog.open) return;
+  pages = pages.length ? pages : options();
+  ask.value = "";
+  filterPages("");
+  dialog.showModal();
+  ask.focus();
+}
+
+if (dialog) {
+  document.addEventListener("palette", open);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-open=palette]")) open();
+    else if (event.target === dialog) dialog.close();
+  });
+  ask.addEventListener("input", () => {
+    filterPages(ask.value);
+    clearTimeout(waiting);
+    const text = ask.value.trim();
+    if (text.length > 1) waiting = setTimeout(() => findThings(text), PAUSE_MS);
+  });
+  ask.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.keyCode === 229) return;
+    const all = options();
+    const now = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      mark(all[(now + (event.key === "ArrowDown" ? 1 : all.length - 1)) % all.length]);
+    } else if (event.key === "Enter" && all[now]) {
+      event.preventDefault();
+      location.assign(all[now].href);
+    }
+  });
+}

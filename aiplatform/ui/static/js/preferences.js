@@ -1,0 +1,8 @@
+// The viewer's time zone, told to the server so that tables and charts speak one zone.
+const YEAR_S = 31_536_000;
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+const known = document.cookie.split("; ").find((pair) => pair.startsWith("aip_zone="));
+if (known !== `aip_zone=${encodeURIComponent(zone)}`) {
+  document.cookie = `aip_zone=${encodeURIComponent(zone)}; path=/; max-age=${YEAR_S}; samesite=lax`;
+}

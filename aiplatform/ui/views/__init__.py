@@ -1,0 +1,1 @@
+"""What pages show, computed from the rooms' values: no request, no I/O."""

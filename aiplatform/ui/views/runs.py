@@ -1,0 +1,90 @@
+"""Metrics of evaluation runs as lines with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiplatform.eval.model import EvaluationRun, MetricKind, MetricValue, Unit
+from aiplatform.ui import formatting
+from aiplatform.ui.geometry import Axis, axis_for
+
+_SHARES = {MetricKind.PROPORTION, MetricKind.AUC}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricLine:
+    """One metric: its figure, and its interval on a domain."""
+
+    metric: MetricValue
+    text: str
+    interval: str
+    axis: Axis
+    at: float | None
+    low_at: float | None
+    high_at: float | None
+    tone: str = "same"
+    low_inside: bool = True
+    high_inside: bool = True
+    is_hollow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRow:
+    """One slice on the primary metric."""
+
+    column: str
+    value: str
+    key: str
+    num_rows: int
+    line: MetricLine | None
+
+
+def metric_lines(metrics: Sequence[MetricValue]) -> tuple[MetricLine, ...]:
+    """Shares lie between 0 and 1; every other metric on a domain of its own that begins at 0."""
+    return tuple(metric_line(metric) for metric in metrics)
+
+
+def metric_line(metric: MetricValue, axis: Axis | None = None) -> MetricLine:
+    """One metric, on a given domain or on its own."""
+    if axis is None:
+        share = metric.kind in _SHARES
+        axis = Axis(low=0.0, high=1.0, ticks=()) if share else axis_for((metric.value, metric.low, metric.high))
+    has_interval = metric.low is not None and metric.high is not None
+    return MetricLine(
+        metric=metric,
+        text=figure(metric.value, metric.unit),
+        interval=f"[{figure(metric.low, metric.unit)}, {figure(metric.high, metric.unit)}]" if has_interval else "",
+        axis=axis,
+        at=None if metric.value is None else axis.at(metric.value),
+        low_at=axis.at(metric.low) if has_interval and metric.low is not None else None,
+        high_at=axis.at(metric.high) if has_interval and metric.high is not None else None,
+    )
+
+
+def slice_table(run: EvaluationRun) -> tuple[SliceRow, ...]:
+    """The run's primary metric in every slice, on one domain."""
+    name = run.primary_metric.name if run.primary_metric else ""
+    found = [
+        (each, next((metric for metric in each.metrics if metric.name == name), None)) for each in run.slice_metrics
+    ]
+    axis = axis_for(end for _, metric in found if metric for end in (metric.value, metric.low, metric.high))
+    return tuple(
+        SliceRow(
+            column=each.column,
+            value=each.value,
+            key=each.label,
+            num_rows=each.num_rows,
+            line=metric_line(metric, axis) if metric else None,
+        )
+        for each, metric in found
+    )
+
+
+def figure(value: float | None, unit: Unit) -> str:
+    """`0.573`, or `1.24 s` for a metric in milliseconds."""
+    if value is None:
+        return formatting.UNKNOWN
+    if unit is Unit.MILLISECONDS:
+        return str(formatting.duration(value * 1e6))
+    return formatting.fixed(value) if abs(value) < 10 else formatting.number(value)

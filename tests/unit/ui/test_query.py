@@ -1,0 +1,53 @@
+"""The query line of traces: what is understood, and how an error points at its column."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiplatform.tracing.model import SpanKind, Status, TraceFilter
+from aiplatform.ui.views.query import QueryError, parse
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ("", TraceFilter()),
+        ("cannot open", TraceFilter(text="cannot open")),
+        ('"cannot open"', TraceFilter(text='"cannot open"')),
+        ("status:error", TraceFilter(status=Status.ERROR)),
+        ("kind:LLM and duration > 2s", TraceFilter(kind=SpanKind.LLM, min_duration_ns=2_000_000_000)),
+        ("duration>=1.5min", TraceFilter(min_duration_ns=90_000_000_000)),
+        ("duration>250ms", TraceFilter(min_duration_ns=250_000_000)),
+        ("errors>0", TraceFilter(has_errors=True)),
+        ("errors:0", TraceFilter(has_errors=False)),
+        ('name:"answer question" 内部', TraceFilter(name="answer question", text="内部")),
+        (
+            "session:s-1 user:lin model:qwen3 service:door",
+            TraceFilter(session_id="s-1", user_id="lin", model="qwen3", service="door"),
+        ),
+    ],
+)
+def test_a_line_becomes_a_filter(line: str, where: TraceFilter) -> None:
+    assert parse(line).where == where
+
+
+def test_an_unknown_field_is_named_with_its_column_and_a_near_one() -> None:
+    with pytest.raises(QueryError) as caught:
+        parse("kind:agent and duraton > 2s")
+    assert str(caught.value) == "Column 16: there is no field 'duraton'."
+    assert caught.value.localized_hint("en") == "Did you mean duration?"
+    assert caught.value.span == (15, 22)
+
+
+@pytest.mark.parametrize("line", ["status:fine", "duration>soon", "duration:2s", "errors>3", "kind>llm"])
+def test_a_value_that_makes_no_sense_is_named(line: str) -> None:
+    with pytest.raises(QueryError, match="cannot be understood"):
+        parse(line)
+
+
+def test_a_condition_can_be_taken_out_and_put_in() -> None:
+    query = parse("status:error duration>2s words")
+    assert query.without(query.conditions[0]) == "duration>2s words"
+    assert query.narrowed("status", "ok") == "duration>2s words status:ok"
+    assert query.narrowed("status", None) == "duration>2s words"
+    assert parse(query.narrowed("name", "two words")).where.name == "two words"
