@@ -48,9 +48,15 @@ def _plain(model: BaseModel) -> dict[str, Any]:
 
 def _value(value: Any) -> str:
     if isinstance(value, SecretStr):
-        return json.dumps(value.get_secret_value())
+        return _string(value.get_secret_value())
     if isinstance(value, tuple | list):
         return f"[{', '.join(_value(one) for one in value)}]"
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    return json.dumps(str(value))
+    return _string(str(value))
+
+
+def _string(text: str) -> str:
+    # TOML's basic strings are JSON's, but for surrogate pairs, which it does not know, and the one control character
+    # that JSON leaves as it is.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
