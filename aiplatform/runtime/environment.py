@@ -120,5 +120,7 @@ def _serve(home: RayHome, ports: Ports, num_cpus: int, haproxy_binary: Path) -> 
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replica_http.stop - 1),
         "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(ports.replica_grpc.start),
         "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(ports.replica_grpc.stop - 1),
+        # How long an old replica stays after its successor answers; by default half a minute, for other load balancers.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
         "RAY_SERVE_LOG_TO_STDERR": "0",
     }

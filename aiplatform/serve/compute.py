@@ -24,7 +24,7 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 from aiplatform.core.errors import AIPlatformError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.serve.http_host import unreachable
-from aiplatform.serve.model import APPLICATION_PREFIX
+from aiplatform.serve.model import APPLICATION_PREFIX, DeploymentSpec
 from aiplatform.serve.ports import ModelApplication, ModelCall, Resources, Seen
 from aiplatform.serve.ray_app import model
 from aiplatform.serve.signing import DoorKeys
@@ -86,6 +86,7 @@ class RayModelCluster:
         environment = {**self._environment, "AIPLATFORM_PROJECT": app.scope.project_id or ""}
         deployment = model.options(
             num_replicas=spec.replicas,
+            max_surge_percent=100 if _has_room_beside(spec) else 0,
             ray_actor_options={
                 "num_cpus": spec.num_cpus,
                 "num_gpus": spec.num_gpus,
@@ -102,6 +103,13 @@ class RayModelCluster:
     def remove(self, application: str) -> None:
         """Begin to end it; one that is not there is no error."""
         serve.delete(application, _blocking=False)
+
+
+def _has_room_beside(spec: DeploymentSpec) -> bool:
+    """Whether new replicas fit beside the old: then these answer until those do, else they make room first."""
+    free = ray.available_resources()
+    wanted = {"CPU": spec.replicas * spec.num_cpus, "GPU": spec.replicas * spec.num_gpus}
+    return all(free.get(name, 0.0) >= amount for name, amount in wanted.items())
 
 
 def _seen(overview: ApplicationStatusOverview) -> Seen:

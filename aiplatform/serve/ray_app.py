@@ -68,7 +68,7 @@ def _load(config: Mapping[str, Any]) -> tuple[Any, ModelServer]:
     """Make the user's model, and the server in front of it."""
     spec = spec_from(config["spec"])
     project_id, application = config["project_id"], config["application"]
-    _begin_tracing(project_id)
+    _begin_tracing(project_id, spec.name)
     made = _make(spec, Materials(project_id))
     method = Method.CHAT if spec.protocol is Protocol.CHAT else Method.INFER
     server = ModelServer(
@@ -96,7 +96,7 @@ def _make(spec: DeploymentSpec, materials: Materials) -> Any:
     return load_class(import_path, folder)(**options)
 
 
-def _begin_tracing(project_id: str) -> None:
+def _begin_tracing(project_id: str, name: str) -> None:
     from aiplatform.tracing.sdk import init  # noqa: PLC0415 - in the replica alone
 
-    init(project=project_id, service="model")
+    init(project_id, service_name=f"model {name}")
