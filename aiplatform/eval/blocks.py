@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry import context as otel_context
 
+from aiplatform.client.credentials import Credentials
 from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.eval import rows
@@ -20,13 +20,13 @@ from aiplatform.eval.calls import Answer, FunctionModel, Model, StoredAnswers, s
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import RowFile, RowResult, RowScore
 from aiplatform.eval.scorers import Row, Scorer, failed, scored
-from aiplatform.eval.statistics.hashing import canonical_json, content_id
+from aiplatform.eval.statistics.hashing import content_id
+from aiplatform.tracing.sdk import span
 
 RECORD_COLUMN: Final = "aiplatform_record"
 """Column that holds a whole row as JSON, where the data did not come as columns."""
 
 _ID_COLUMNS: Final = ("row_id", "id")
-_MAX_ATTRIBUTE: Final = 32_000
 
 
 class RowSink(Protocol):
@@ -48,6 +48,9 @@ class Plan:
     cluster: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     """`input` -> the column that holds it, where names differ."""
+
+    credentials: Credentials | None = None
+    """Where workers send the traces of calls; None: nowhere."""
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
@@ -170,23 +173,19 @@ class BlockEvaluator:
 
     async def _traced(self, row: Row, call: Callable[[], Awaitable[Any]]) -> tuple[Any, str]:
         """Run the call as the root of a trace of its own, so that every row leads to what happened."""
-        tracer = trace.get_tracer("aiplatform.eval")
-        attributes = {
-            "openinference.span.kind": "CHAIN",
-            "aiplatform.evaluation.run_id": self._plan.run_id,
-            "aiplatform.evaluation.row_id": row.row_id,
-            "input.value": _attribute(row.input),
-        }
-        with tracer.start_as_current_span("evaluation row", context=Context(), attributes=attributes) as span:
-            context = span.get_span_context()
-            trace_id = f"{context.trace_id:032x}" if context.is_valid else ""
-            try:
-                output = await call()
-            except Exception as error:
-                error.trace_id = trace_id  # type: ignore[attr-defined]
-                raise
-            span.set_attribute("output.value", _attribute(output))
-            return output, trace_id
+        attributes = {"aiplatform.evaluation.run_id": self._plan.run_id, "aiplatform.evaluation.row_id": row.row_id}
+        token = otel_context.attach(otel_context.Context())
+        try:
+            with span("evaluation row", input=row.input, attributes=attributes) as opened:
+                try:
+                    output = await call()
+                except Exception as error:
+                    error.trace_id = opened.trace_id  # type: ignore[attr-defined]
+                    raise
+                opened.set_output(output)
+                return output, opened.trace_id
+        finally:
+            otel_context.detach(token)
 
 
 async def _settled_all(
@@ -216,7 +215,3 @@ def _opened(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _label(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _attribute(value: Any) -> str:
-    return (value if isinstance(value, str) else canonical_json(value))[:_MAX_ATTRIBUTE]

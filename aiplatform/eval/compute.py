@@ -23,12 +23,16 @@ from aiplatform.eval.blocks import BlockEvaluator, BlockResult, Plan, RowSink
 from aiplatform.eval.inputs import Source
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import ModelKind, RowFile
+from aiplatform.tracing import sdk
 
 CALLED_BATCH_ROWS: Final = 32
 STORED_BATCH_ROWS: Final = 4096
 CPUS_PER_WORKER: Final = 0.25
 STALLED_AFTER_S: Final = 300.0
 """How long nothing may happen while the cluster has no room, before the run fails with that as its reason."""
+
+FLUSH_S: Final = 2.0
+"""How long a block waits for the traces of its calls to leave."""
 
 _POLL_S: Final = 5.0
 _PROGRESS_BARS: Final = ("enable_progress_bars", "enable_operator_progress_bars")
@@ -112,8 +116,7 @@ def evaluate(
         batch_size=_batch_rows(plan, workers),
         batch_format="pyarrow",
         num_cpus=workers.cpus,
-        concurrency=(1, _most_workers(workers, source, plan)),
-        max_restarts=2,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=_most_workers(workers, source, plan)),
     )
     outcome = Outcome(state=RunState(cluster=plan.cluster), files=[])
     for result in _watched(blocks, workers, lambda: on_progress and on_progress(_progress(outcome, source))):
@@ -147,12 +150,14 @@ class _BlockWorker:
     """Evaluates the batches that Ray Data hands it; one instance a worker."""
 
     def __init__(self, plan: Plan, sink: RowSink) -> None:
-        _join_tracing()
+        if plan.credentials is not None:
+            where = plan.credentials
+            sdk.init(where.project_id, url=where.url, key=where.key, service_name="evaluation")
         self._evaluator = BlockEvaluator(plan, sink)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         result = self._evaluator.evaluate(batch.to_pylist())
-        _flush_tracing()
+        sdk.flush(FLUSH_S)
         return pa.table({"result": pa.array([pickle.dumps(result)], pa.binary())})
 
 
@@ -243,19 +248,20 @@ def _explained(error: BaseException) -> BaseException:
     """The platform's own error that a worker raised, or one line about what else happened."""
     seen: set[int] = set()
     place: BaseException | None = error
+    innermost = error
     while place is not None and id(place) not in seen:
         seen.add(id(place))
         if isinstance(place, AIPlatformError):
             return place
+        innermost = place
         place = getattr(place, "cause", None) or place.__cause__ or place.__context__
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return error
-    lines = [line for line in str(error).splitlines() if line.strip()]
     return RemoteError(
         N_("The evaluation failed in a worker: {problem}"),
         hint=N_("The job's log holds the whole traceback."),
         reason="evaluation.worker",
-        problem=lines[-1].strip() if lines else type(error).__name__,
+        problem=f"{type(innermost).__name__}: {innermost}"[:1000],
     )
 
 
@@ -266,17 +272,3 @@ def _progress(outcome: Outcome, source: Source) -> Progress:
         total_rows=source.num_rows,
         files=tuple(outcome.files),
     )
-
-
-def _join_tracing() -> None:
-    from aiplatform.tracing import sdk  # noqa: PLC0415 - only in workers
-
-    sdk.init()
-
-
-def _flush_tracing() -> None:
-    from opentelemetry import trace  # noqa: PLC0415 - only in workers
-
-    flush = getattr(trace.get_tracer_provider(), "force_flush", None)
-    if flush is not None:
-        flush(5_000)

@@ -109,6 +109,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         slices=order.slices,
         cluster=order.cluster,
         columns=order.columns,
+        credentials=client.credentials,
     )
     try:
         sink = ClientSink(credentials=client.credentials)
