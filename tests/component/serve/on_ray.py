@@ -78,7 +78,6 @@ class Walk:
         self.rest.wait_running(["other"], timeout_s=PATIENCE_S)
 
 
-@serve.deployment(ray_actor_options={"num_cpus": 0})
 class Other:
     """One of the platform's own applications."""
 
@@ -86,7 +85,7 @@ class Other:
         return "here"
 
 
-other = Other.bind()
+other = serve.deployment(ray_actor_options={"num_cpus": 0})(Other).bind()
 
 
 def call(deployment: Deployment, text: str, **changes: Any) -> ModelCall:
