@@ -22,28 +22,27 @@ def read_passages(attributes: Mapping[str, Any], documents: Any, output: Any) ->
     Args:
         attributes: All of the span's, for those that spread documents over indexed names.
         documents: An attribute that holds documents and nothing else; None where there is none.
-        output: What came out of the span, where that may be a list of documents; None where it may not.
+        output: What came out of a retriever or reranker, mostly a list of documents; None for other spans.
     """
     for prefix in INDEXED_DOCUMENTS:
-        found = _passages(unflatten(attributes, prefix), certain=True)
+        found = _passages(unflatten(attributes, prefix))
         if found:
             return found
-    return _passages(unwrapped(documents), certain=True) or _passages(unwrapped(output), certain=False)
+    return _passages(unwrapped(documents)) or _passages(unwrapped(output))
 
 
-def _passages(value: Any, *, certain: bool) -> tuple[Passage, ...]:
+def _passages(value: Any) -> tuple[Passage, ...]:
     if isinstance(value, Mapping):
         value = next((value[name] for name in _CONTAINERS if isinstance(value.get(name), list)), None)
     if not isinstance(value, list):
         return ()
-    read = [_passage(unwrapped(item), certain=certain) for item in value]
-    # A list in which only some things look like documents is data of another kind, unless its name says documents.
-    return tuple(passage for passage in read if passage) if certain or all(read) else ()
+    read = (_passage(unwrapped(item)) for item in value)
+    return tuple(passage for passage in read if passage)
 
 
-def _passage(item: Any, *, certain: bool) -> Passage | None:
+def _passage(item: Any) -> Passage | None:
     if isinstance(item, str):
-        return Passage(text=item) if certain else None
+        return Passage(text=item)
     if not isinstance(item, Mapping):
         return None
     node = item.get("node")
@@ -55,7 +54,7 @@ def _passage(item: Any, *, certain: bool) -> Passage | None:
     metadata = unwrapped(inner.get("metadata"))
     metadata = dict(metadata) if isinstance(metadata, Mapping) else {}
     passage_id = _first(inner, _IDS) or _first(metadata, _IDS)
-    if text is None and not (certain and passage_id is not None):
+    if text is None and passage_id is None:
         return None
     score = _first(inner, _SCORES)
     return Passage(
