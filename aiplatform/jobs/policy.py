@@ -52,5 +52,6 @@ def job_environment(
         "OTEL_EXPORTER_OTLP_ENDPOINT": url,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "PYTHONUNBUFFERED": "1",
+        "RAY_COLOR_PREFIX": "0",
     }
     return {**kept, **given, **({"TRACEPARENT": traceparent} if traceparent else {})}

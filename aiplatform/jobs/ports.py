@@ -57,7 +57,7 @@ class JobRunner(Protocol):
         """All that the cluster has, used or free."""
         ...
 
-    def upload(self, name: str, content: Iterator[bytes]) -> str:
+    def upload(self, name: str, content: bytes) -> str:
         """Keep a zip as `name` on the cluster; returns the address that becomes a working directory."""
         ...
 

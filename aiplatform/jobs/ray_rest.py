@@ -116,11 +116,11 @@ class RayJobRunner:
             memory_bytes=int(sum(total.get("memory", 0.0) for total in totals)),
         )
 
-    def upload(self, name: str, content: Iterator[bytes]) -> str:
+    def upload(self, name: str, content: bytes) -> str:
         """Keep a zip on the cluster; the same name again changes nothing."""
         path = f"/api/packages/gcs/{name}"
         if self._send("GET", path).status_code != 200:
-            _check(self._send("PUT", path, content=b"".join(content)))
+            _check(self._send("PUT", path, content=content))
         return f"gcs://{name}"
 
     def close(self) -> None:

@@ -11,11 +11,11 @@ from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.errors import AIPlatformError, ConflictError, NotFoundError, PermissionDeniedError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
-from aiplatform.core.scope import Scope
 from aiplatform.jobs.model import Job, JobSpec, JobState, Resources, check_submission_id
 from aiplatform.jobs.policy import check_fits, job_environment
 from aiplatform.jobs.ports import JobKeys, JobRunner, Observation, SecretPlace, Submission
 from aiplatform.jobs.store import JobStore, StoredJob
+from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
 
@@ -25,9 +25,6 @@ RENEW_BEFORE_NS: Final = 3 * 3600 * 1_000_000_000
 LOST_AFTER_NS: Final = 120 * 1_000_000_000
 WATCH_EVERY_S: Final = 15.0
 MAX_PAGE: Final = 200
-
-Archive = Callable[[Scope, str], Iterator[bytes]]
-"""Reads an artifact of a scope: the zip with a job's code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +55,14 @@ class Jobs:
         *,
         keys: JobKeys,
         secrets: SecretPlace,
-        archive: Archive,
+        files: ArtifactStore,
         clock: Clock | None = None,
     ) -> None:
         self._store = store
         self._cluster = cluster
         self._keys = keys
         self._secrets = secrets
-        self._archive = archive
+        self._files = files
         self._clock = clock or SystemClock()
 
     def submit(self, caller: Caller, spec: JobSpec, *, traceparent: str | None = None) -> Job:
@@ -203,7 +200,7 @@ class Jobs:
             self._keys.revoke(stored.scope, stored.key_id)  # of an attempt that did not get this far
         uri = None
         if spec.working_dir is not None:
-            content = self._archive(caller.scope, spec.working_dir)
+            content = self._files.read(caller.scope, spec.working_dir)
             uri = self._cluster.runner.upload(f"aiplatform-{job_id}.zip", content)
         key = self._keys.make(caller, job_id=job_id)
         self._store.set_key(stored.scope, job_id, key)

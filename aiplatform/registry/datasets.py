@@ -25,7 +25,7 @@ from aiplatform.registry.model import (
     check_name,
     parse_reference,
 )
-from aiplatform.registry.ports import ArtifactFiles
+from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.storage.database import Database
 from aiplatform.storage.tables.registry import dataset_versions as table
 from aiplatform.tenancy.model import Caller
@@ -39,7 +39,7 @@ _ATTEMPTS: Final = 5
 class Datasets:
     """Data sets of tenants: rows about them in SQL, their own rows in the artifact store."""
 
-    def __init__(self, database: Database, files: ArtifactFiles, *, clock: Clock | None = None) -> None:
+    def __init__(self, database: Database, files: ArtifactStore, *, clock: Clock | None = None) -> None:
         self._database = database
         self._files = files
         self._clock = clock or SystemClock()

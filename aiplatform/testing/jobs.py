@@ -53,10 +53,10 @@ class FakeJobRunner:
         self._answer()
         return self._capacity
 
-    def upload(self, name: str, content: Iterator[bytes]) -> str:
+    def upload(self, name: str, content: bytes) -> str:
         """Keep a zip."""
         self._answer()
-        self.packages[name] = b"".join(content)
+        self.packages[name] = content
         return f"gcs://{name}"
 
     def end(self, job_id: str, state: JobState, message: str = "", *, ended_ns: int = 2) -> None:

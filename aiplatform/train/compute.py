@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import logging
 import os
 import platform
 import random
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +18,15 @@ import ray.data
 import ray.train
 import torch
 from ray.exceptions import RayTaskError
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, UserCallback
+from ray.train import (
+    CheckpointConfig,
+    FailureConfig,
+    LoggingConfig,
+    RunConfig,
+    ScalingConfig,
+    TrainingFailedError,
+    UserCallback,
+)
 from ray.train.torch import TorchTrainer
 
 from aiplatform.client.credentials import find_credentials
@@ -30,6 +36,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.jobs.model import Resources
 from aiplatform.registry.mlflow_rest import mlflow_of
 from aiplatform.registry.mlflow_runs import MlflowRuns
+from aiplatform.train.entrypoint import load_entrypoint
 from aiplatform.train.model import RAY_JOB_VARIABLE
 from aiplatform.train.policy import numbers, step_of
 from aiplatform.train.spec import TrainSpec
@@ -38,6 +45,10 @@ if TYPE_CHECKING:
     import pyarrow
 
 logger = logging.getLogger(__name__)
+
+_HEARTBEAT: Final = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
+_HEARTBEAT_S: Final = "0.25"
+"""`report` is a meeting point that ends at the controller's next look: Ray's own 2 s make short epochs last as long."""
 
 _GIB: Final = 1024**3
 
@@ -70,6 +81,8 @@ class MlflowReports(UserCallback):  # type: ignore[misc]  # Ray has no types
         values = numbers(metrics[0])
         step = step_of(metrics[0], self._num_reports)
         self._num_reports += 1
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if name not in {"step", "epoch"})
+        sys.stdout.write(f"step {step}: {shown}\n")
         if values:
             self._waiting.append((values, step, SystemClock().now_ns()))
         runs = MlflowRuns(mlflow_of(find_credentials()))
@@ -85,9 +98,13 @@ class MlflowReports(UserCallback):  # type: ignore[misc]  # Ray has no types
 def connect() -> Resources:
     """Join the Ray of the job that this is, or start one for this process alone; returns what the cluster has."""
     if not ray.is_initialized():
-        # In a job, Ray itself says where the cluster is and brings the working directory along.
-        own = {} if os.environ.get(RAY_JOB_VARIABLE) else {"runtime_env": {"working_dir": str(Path.cwd())}}
-        ray.init(log_to_driver=True, logging_level=logging.WARNING, **own)
+        # In a job, Ray itself says where the cluster is and brings the working directory along. Its helpers look for
+        # the cluster anew, and would find another one's on a machine with several: so workers are told too.
+        address = os.environ.get("RAY_ADDRESS")
+        runtime_env: dict[str, Any] = {"env_vars": {"RAY_ADDRESS": address}} if address else {}
+        if not os.environ.get(RAY_JOB_VARIABLE):
+            runtime_env["working_dir"] = str(Path.cwd())
+        ray.init(log_to_driver=True, logging_level=logging.WARNING, runtime_env=runtime_env)
     total = ray.cluster_resources()
     return Resources(
         num_cpus=total.get("CPU", 0.0), num_gpus=total.get("GPU", 0.0), memory_bytes=int(total.get("memory", 0.0))
@@ -109,6 +126,7 @@ def fit(
     Raises:
         RemoteError: The user's code failed; the message is its own, the traceback of its own lines.
     """
+    os.environ.setdefault(_HEARTBEAT, _HEARTBEAT_S)
     worker = spec.worker
     resources = {"CPU": worker.cpus, "GPU": worker.gpus, "memory": worker.memory_gb * _GIB}
     trainer = TorchTrainer(
@@ -130,6 +148,7 @@ def fit(
                 checkpoint_score_order=spec.best_is,
             ),
             callbacks=[MlflowReports(mlflow_run_id)],
+            logging_config=LoggingConfig(log_level="WARNING"),
             worker_runtime_env={"env_vars": dict(spec.env)} if spec.env else None,
         ),
     )
@@ -144,8 +163,14 @@ def fit(
 
 
 def train_loop(config: dict[str, Any]) -> Any:
-    """What every worker runs: seeds, then the user's own loop with the specification's parameters."""
-    seed = config["seed"] + ray.train.get_context().get_world_rank()
+    """What every worker runs: seeds, then the user's own loop with the specification's parameters.
+
+    Raises:
+        RemoteError: The user's code raised; the error carries its message and the traceback of its own lines, because
+            neither a foreign exception nor a traceback is sure to cross to the driver.
+    """
+    rank = ray.train.get_context().get_world_rank()
+    seed = config["seed"] + rank
     random.seed(seed)
     torch.manual_seed(seed)
     try:
@@ -154,53 +179,30 @@ def train_loop(config: dict[str, Any]) -> Any:
         np.random.seed(seed % 2**32)
     except ImportError:
         logger.debug("no NumPy to seed")
-    return load_entrypoint(config["entrypoint"])(dict(config["params"]))
-
-
-def load_entrypoint(entrypoint: str) -> Callable[[dict[str, Any]], Any]:
-    """The function that `module:function` or `file.py:function` names.
-
-    Raises:
-        ModuleNotFoundError: There is no such module or file.
-        AttributeError: It has no such function.
-    """
-    module_name, _, function = entrypoint.rpartition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    if module_name.endswith(".py"):
-        file = Path(module_name)
-        if not file.is_file():
-            raise ModuleNotFoundError(f"There is no file {module_name!r} in the working directory.")
-        found = importlib.util.spec_from_file_location(file.stem, file)
-        if found is None or found.loader is None:
-            raise ModuleNotFoundError(f"{module_name!r} is no Python file.")
-        module = importlib.util.module_from_spec(found)
-        sys.modules[file.stem] = module
-        found.loader.exec_module(module)
-    else:
-        module = importlib.import_module(module_name)
-    loop: Callable[[dict[str, Any]], Any] = getattr(module, function)
-    return loop
+    try:
+        return load_entrypoint(config["entrypoint"])(dict(config["params"]))
+    except Exception as error:
+        raise RemoteError(
+            N_("Rank {rank} of the training loop raised {kind}: {problem}"),
+            reason="train.user_code",
+            rank=rank,
+            kind=type(error).__name__,
+            problem=str(error),
+            traceback=_own_lines(error),
+        ) from error
 
 
 def unwrapped(error: TrainingFailedError) -> AIPlatformError:
     """The user's own error out of Ray Train's: of the lowest rank that raised one."""
     failures: dict[int, BaseException] = getattr(error, "worker_failures", {})
-    if not failures:
-        problem = str(getattr(error, "controller_failure", error))
-        return RemoteError(N_("Training failed: {problem}"), reason="train.failed", problem=problem)
-    rank, cause = min(failures.items())
-    while isinstance(cause, RayTaskError) and isinstance(cause.cause, BaseException):
-        cause = cause.cause
-    return RemoteError(
-        N_("Rank {rank} of the training loop raised {kind}: {problem}"),
-        reason="train.user_code",
-        rank=rank,
-        kind=type(cause).__name__,
-        problem=str(cause),
-        traceback=_own_lines(cause) or str(failures[rank]),
-    )
+    for _, cause in sorted(failures.items()):
+        if isinstance(cause, RayTaskError) and isinstance(cause.cause, BaseException):
+            cause = cause.cause
+        if isinstance(cause, AIPlatformError):
+            return cause
+    causes = [*failures.values(), getattr(error, "controller_failure", None), error]
+    problem = next(str(cause) for cause in causes if cause is not None)
+    return RemoteError(N_("Training failed: {problem}"), reason="train.failed", problem=problem)
 
 
 def system_tags() -> dict[str, str]:

@@ -20,6 +20,7 @@ from aiplatform.core.settings import default_data_dir
 from aiplatform.registry import datasets_api, models_api
 from aiplatform.registry.mlflow_rest import mlflow_of
 from aiplatform.registry.mlflow_runs import MlflowRuns
+from aiplatform.train.entrypoint import check_entrypoint
 from aiplatform.train.model import RAY_JOB_VARIABLE, TrainingState
 from aiplatform.train.policy import check_fits
 from aiplatform.train.spec import TrainSpec, parse_spec
@@ -65,6 +66,7 @@ class Driver:
         return self._say(state=str(TrainingState.SUCCEEDED))
 
     def _train(self) -> None:
+        check_entrypoint(self.spec.entrypoint)
         from aiplatform.train import compute  # noqa: PLC0415 - Ray and torch, once the specification stands
 
         check_fits(self.spec, compute.connect())

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from aiplatform.core.errors import ConflictError, NotFoundError, PermissionDeniedError
-from aiplatform.core.scope import Scope
 from aiplatform.jobs.keys import TenancyJobKeys
 from aiplatform.jobs.model import Job, JobSpec, JobState, Resources
 from aiplatform.jobs.routes import build_routes
 from aiplatform.jobs.secrets import LocalSecretPlace
 from aiplatform.jobs.service import LOST_AFTER_NS, JobCluster, Jobs
 from aiplatform.jobs.store import JobStore
+from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Role
@@ -23,10 +23,6 @@ from aiplatform.testing.jobs import FakeJobRunner
 
 URL = "http://127.0.0.1:8000"
 SPEC = JobSpec(entrypoint="python train.py", name="train", submission_id="job-1")
-
-
-def no_archive(_scope: Scope, path: str) -> Iterator[bytes]:
-    raise NotFoundError("There is no artifact {path!r}.", path=path)
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def room(database: Database, clock: FakeClock, tmp_path: Path) -> Iterator[Room]
             JobCluster(tenant_id="default", runner=runner, url=URL),
             keys=TenancyJobKeys(platform.tenancy.keys),
             secrets=LocalSecretPlace(tmp_path / "secrets"),
-            archive=no_archive,
+            files=ArtifactStore(str(tmp_path / "artifacts")),
             clock=clock,
         )
         platform.attach(build_routes(jobs))
