@@ -12,17 +12,20 @@ from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aiplatform.core.errors import UnauthenticatedError
+from aiplatform.core.errors import TooLargeError, UnauthenticatedError
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
 
 PERMISSION_FIELD: Final = "x-permission"
+BODY_FIELD: Final = "x-max-body-bytes"
+MAX_BODY_BYTES: Final = 32 << 20
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -80,6 +83,7 @@ class GuardedRoute(APIRoute):
         if declared is None:
             raise TypeError(f"the route {path} declares no permission: use Routes.get, .post, … with permission=")
         self.permission = Permission(declared)
+        self.max_body_bytes: int | None = options["openapi_extra"].get(BODY_FIELD)
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -88,35 +92,39 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             enforce(request.scope, self.permission)
-            return await handle(request)
+            return await handle(request if self.max_body_bytes is None else _limited(request, self.max_body_bytes))
 
         return guarded
 
 
 class Routes(APIRouter):
-    """A router whose every route declares its permission. Paths are absolute."""
+    """A router whose every route declares its permission. Paths are absolute.
+
+    Beside FastAPI's own options a route takes `max_body_bytes`: what its body may hold, `MAX_BODY_BYTES` by default,
+    None for a route that streams its body away.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(route_class=GuardedRoute, **options)
 
     def get(self, path: str, *, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:  # type: ignore[override]
-        """A GET route for callers who have `permission`."""
+        """A GET route for callers who have `permission`; options as `Routes` says."""
         return self._route("GET", path, permission, options)
 
     def post(self, path: str, *, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:  # type: ignore[override]
-        """A POST route for callers who have `permission`."""
+        """A POST route for callers who have `permission`; options as `Routes` says."""
         return self._route("POST", path, permission, options)
 
     def put(self, path: str, *, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:  # type: ignore[override]
-        """A PUT route for callers who have `permission`."""
+        """A PUT route for callers who have `permission`; options as `Routes` says."""
         return self._route("PUT", path, permission, options)
 
     def patch(self, path: str, *, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:  # type: ignore[override]
-        """A PATCH route for callers who have `permission`."""
+        """A PATCH route for callers who have `permission`; options as `Routes` says."""
         return self._route("PATCH", path, permission, options)
 
     def delete(self, path: str, *, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:  # type: ignore[override]
-        """A DELETE route for callers who have `permission`."""
+        """A DELETE route for callers who have `permission`; options as `Routes` says."""
         return self._route("DELETE", path, permission, options)
 
     def mount_guarded(self, path: str, app: ASGIApp, *, permission: Permission) -> None:
@@ -127,6 +135,9 @@ class Routes(APIRouter):
         self, method: str, path: str, permission: Permission, options: dict[str, Any]
     ) -> Callable[[Handler], Handler]:
         extra = {**(options.pop("openapi_extra", None) or {}), PERMISSION_FIELD: str(permission)}
+        max_body_bytes = options.pop("max_body_bytes", MAX_BODY_BYTES)
+        if max_body_bytes is not None and method not in {"GET", "DELETE"}:
+            extra[BODY_FIELD] = max_body_bytes
 
         def register(handler: Handler) -> Handler:
             self.add_api_route(path, handler, methods=[method], openapi_extra=extra, **options)
@@ -190,6 +201,34 @@ def public_matcher(app: FastAPI | APIRouter) -> Callable[[str, str], bool]:
         )
 
     return is_public
+
+
+def _limited(request: Request, max_bytes: int) -> Request:
+    """The request, whose body ends in an error where it is larger: what it says of itself is not trusted alone."""
+    stated = request.headers.get("content-length", "0")
+    if stated.isdecimal() and int(stated) > max_bytes:
+        raise _too_large(max_bytes)
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > max_bytes:
+            # FastAPI turns any other error of reading a body into a 400 that says nothing.
+            raise HTTPException(413, str(_too_large(max_bytes)))
+        return message
+
+    return Request(request.scope, receive, request._send)
+
+
+def _too_large(max_bytes: int) -> TooLargeError:
+    return TooLargeError(
+        N_("The body of this request may hold {limit} bytes."),
+        hint=N_("Put large files under /api/v1/artifacts, and name them."),
+        reason="request.too_large",
+        limit=max_bytes,
+    )
 
 
 def _declared(route: BaseRoute) -> DeclaredRoute:

@@ -11,6 +11,7 @@ from aiplatform.tenancy.routing import CallerDep, Routes, enforce
 from aiplatform.testing.asgi import PlatformUnderTest
 
 MakePlatform = Callable[..., PlatformUnderTest]
+JSON = {"content-type": "application/json"}
 
 
 def sample_routes() -> Routes:
@@ -23,6 +24,10 @@ def sample_routes() -> Routes:
     @routes.post("/api/v1/things", permission=Permission.JOBS_WRITE)
     def things(body: dict[str, int]) -> dict[str, int]:
         return body
+
+    @routes.post("/api/v1/small", permission=Permission.SIGNED_IN, max_body_bytes=10)
+    def small(body: list[int]) -> int:
+        return len(body)
 
     @routes.get("/health", permission=Permission.PUBLIC)
     def health() -> str:
@@ -142,3 +147,25 @@ def test_a_raw_application_stands_behind_the_same_layer(platform: PlatformUnderT
     assert platform.client(tenant="acme").post("/v1/traces").text == "acme"
     assert platform.client(None).post("/v1/traces").status_code == 401
     assert platform.client(Role.VIEWER).post("/v1/traces").status_code == 403
+
+
+def test_a_body_that_is_too_large_is_refused_whatever_it_says_of_itself(ready: PlatformUnderTest) -> None:
+    http = ready.client()
+    assert http.post("/api/v1/small", content=b"[1,2]", headers=JSON).json() == 2
+    stated = http.post("/api/v1/small", content=b"[1,2,3,4,5,6,7]", headers=JSON)
+    chunked = http.post("/api/v1/small", content=iter([b"[1,2,3,4,", b"5,6,7]"]), headers=JSON)
+    assert stated.status_code == chunked.status_code == 413
+    assert "10 bytes" in chunked.json()["error"]["message"]
+
+
+def test_no_key_is_ever_logged(ready: PlatformUnderTest, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    key = ready.key(Role.VIEWER)
+    http = ready.client(key=key)
+    for path in ("/api/v1/who", "/broken", "/nowhere"):
+        http.get(path)
+    wrong = "aip_1a2b3c4d_" + "x" * 40
+    assert wrong not in ready.client(key=wrong).get("/api/v1/who").text
+    for secret in (key, key.rpartition("_")[2], wrong):
+        assert secret not in caplog.text
+    assert "secret cause" in caplog.text
