@@ -126,7 +126,7 @@ class Deployments:
         Raises:
             NotFoundError: The project has none of this name.
         """
-        if not self._store.remove(caller.scope, name):
+        if not self._store.remove(caller.scope, name, author=caller.principal, now_ns=self._clock.now_ns()):
             raise _unknown(name)
 
     def delete_scope(self, scope: Scope) -> None:

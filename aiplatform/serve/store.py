@@ -22,6 +22,7 @@ from aiplatform.serve.model import (
 )
 from aiplatform.storage.database import Database, Transaction
 from aiplatform.storage.tables.serve import deployment_revisions, deployments
+from aiplatform.tenancy.audit import record
 
 MAX_ATTEMPTS: Final = 8
 
@@ -81,6 +82,8 @@ class DeploymentStore:
                 restored_from=restored_from,
             )
             tx.insert(insert(deployment_revisions), _revision_row(application, revision))
+            action = "deployments.apply" if restored_from is None else "deployments.rollback"
+            record(tx, author, action, spec.name, now_ns=now_ns, revision=revision.number, runs=spec.target)
             wanted = {"revision": revision.number, "revision_id": revision.revision_id}
             if current is None:
                 state = DeploymentState(since_ns=now_ns)
@@ -115,12 +118,14 @@ class DeploymentStore:
         with self._database.read(scope) as tx:
             return [_revision(row) for row in tx.execute(query).mappings()]
 
-    def remove(self, scope: Scope, name: str) -> bool:
+    def remove(self, scope: Scope, name: str, *, author: str, now_ns: int) -> bool:
         """Forget the deployment and its revisions; whether there was one."""
         application = application_name(scope, name)
         with self._database.transaction(scope) as tx:
             found = tx.execute(delete(deployments).where(deployments.c.application == application))
             tx.execute(delete(deployment_revisions).where(deployment_revisions.c.application == application))
+            if found.rowcount > 0:
+                record(tx, author, "deployments.delete", name, now_ns=now_ns)
             return found.rowcount > 0
 
     def remove_all(self, scope: Scope) -> None:

@@ -207,8 +207,8 @@ def main(database_url: str, folder: str, dashboard_url: str, token: str, gcs: st
     walk.seen["broken"] = walk.reconcile_until(lambda: walk.get("broken").state.status is Status.FAILED)
     walk.seen["why"] = walk.get("broken").state.message
     walk.seen["nodes"] = [(node.num_cpus, node.num_gpus) for node in RayCapacity().nodes() or ()]
-    walk.store.remove(SCOPE, "echo")
-    walk.store.remove(SCOPE, "broken")
+    walk.store.remove(SCOPE, "echo", author="user:lin", now_ns=time.time_ns())
+    walk.store.remove(SCOPE, "broken", author="user:lin", now_ns=time.time_ns())
     walk.seen["ended"] = walk.reconcile_until(lambda: sorted(serve.status().applications) == ["other"])
     sys.stdout.write("SEEN " + json.dumps(walk.seen) + "\n")
 

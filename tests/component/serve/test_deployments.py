@@ -13,6 +13,7 @@ from aiplatform.serve.ports import ResolvedVersion, Resources
 from aiplatform.serve.service import MLFLOW_ENGINE, Deployments
 from aiplatform.serve.store import DeploymentStore
 from aiplatform.storage.database import Database
+from aiplatform.tenancy.audit import AuditLog
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Role
 from aiplatform.testing.clock import FakeClock
@@ -173,6 +174,24 @@ def test_deleting_a_project_takes_its_deployments_and_no_others(service: Deploym
     assert [row.deployment.project_id for row in store.wanted()] == ["default"]
     plugin.delete_scope(Scope(tenant_id="default"))
     assert store.wanted() == []
+
+
+def test_every_change_is_in_the_audit_log_and_nothing_else(
+    service: Deployments, database: Database, clock: FakeClock
+) -> None:
+    for spec in (SPEC, SPEC, replace(SPEC, replicas=2)):
+        service.apply(LIN, spec)
+        clock.advance(1)
+    service.rollback(LIN, "qa")
+    clock.advance(1)
+    service.delete(LIN, "qa")
+    events, _ = AuditLog(database, clock).page(LIN, action="deployments")
+    assert [(event.action, event.principal, event.target) for event in events] == [
+        ("deployments.delete", "user:lin", "qa"),
+        ("deployments.rollback", "user:lin", "qa"),
+        ("deployments.apply", "user:lin", "qa"),
+        ("deployments.apply", "user:lin", "qa"),
+    ]
 
 
 def test_two_who_apply_at_once_make_two_revisions(service: Deployments, run_together: Callable[..., None]) -> None:

@@ -31,6 +31,9 @@ class Room:
     def want(self, spec: DeploymentSpec = SPEC) -> None:
         self.store.save(SCOPE, spec, author="user:lin", now_ns=self.clock.now_ns())
 
+    def forget(self) -> None:
+        assert self.store.remove(SCOPE, "qa", author="user:lin", now_ns=self.clock.now_ns())
+
     def get(self, name: str = "qa") -> Deployment:
         found = self.store.get(SCOPE, name)
         assert found is not None
@@ -92,7 +95,7 @@ def test_a_new_revision_rolls(room: Room) -> None:
 def test_what_nobody_wants_ends(room: Room) -> None:
     room.want()
     room.until_ready()
-    room.store.remove(SCOPE, "qa")
+    room.forget()
     room.cluster.applications["model-acme.default.old"] = Seen(phase="running", ready_replicas=1)
     for _ in range(2):
         room.reconciler.run()
@@ -102,7 +105,7 @@ def test_what_nobody_wants_ends(room: Room) -> None:
 def test_a_deployment_made_anew_waits_for_the_former_to_end(room: Room) -> None:
     room.want()
     room.until_ready()
-    room.store.remove(SCOPE, "qa")
+    room.forget()
     room.reconciler.run()
     room.want()
     room.reconciler.run()

@@ -152,7 +152,7 @@ def test_a_door_with_another_secret_is_refused_as_such(tmp_path: Path) -> None:
     host = HttpHost(OneAddress("http://replica"), DoorKeys(tmp_path / "b"), transport=httpx.ASGITransport(server))
     for work in (whole, streamed):
         with pytest.raises(UnauthenticatedError, match="through the platform's own address"):
-            asyncio.run(work(host, call("a")))  # type: ignore[arg-type]
+            asyncio.run(work(host, call("a")))
 
 
 def test_a_replica_that_is_gone_is_unavailable_and_looked_for_again(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_replica_that_is_gone_is_unavailable_and_looked_for_again(tmp_path: Pa
     host = HttpHost(addresses, DoorKeys(tmp_path), transport=httpx.MockTransport(refuse))
     for work in (whole, streamed):
         with pytest.raises(TransientError, match="No replica of the model 'echo'"):
-            asyncio.run(work(host, call("a")))  # type: ignore[arg-type]
+            asyncio.run(work(host, call("a")))
     assert addresses.forgotten == [APPLICATION, APPLICATION]
     nowhere = HttpHost(OneAddress(), DoorKeys(tmp_path), transport=httpx.MockTransport(refuse))
     with pytest.raises(TransientError):
