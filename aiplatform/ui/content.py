@@ -10,6 +10,8 @@ from typing import Any, Final
 from markupsafe import Markup, escape
 
 MAX_SHOWN_CHARACTERS: Final = 250_000
+_HAN: Final = re.compile(r"[\u4e00-\u9fff]")
+_LATIN_WORDS: Final = re.compile(r"[A-Za-z]{2,}")
 _PYTHON: Final = re.compile(
     r"(?P<c>\#[^\n]*)"
     r"|(?P<s>\"\"\".*?\"\"\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*')"
@@ -31,7 +33,7 @@ class Shown:
 
 
 def shown(value: Any) -> Shown:
-    """A payload as text: structures as indented JSON with every character itself, never as `\\u5185`.
+    """A payload as text: structures as indented JSON with every character itself, never escaped.
 
     A string that holds JSON is shown decoded too, as emitters often send it that way.
     """
@@ -79,6 +81,13 @@ def answer_text(value: Any) -> str:
             if isinstance(value.get(key), str) and value[key]:
                 return str(value[key])
     return value if isinstance(value, str) else _compact(value)
+
+
+def language_of(text: str) -> str | None:
+    """The tag of the language that a text is plainly in, by its script; None where that says nothing."""
+    if _HAN.search(text):
+        return "zh-CN"
+    return "en" if _LATIN_WORDS.search(text) else None
 
 
 def highlighted(code: str) -> Markup:

@@ -51,6 +51,11 @@ def fixed(value: float | None, places: int = 3) -> str:
     return UNKNOWN if value is None or not math.isfinite(value) else _signed(f"{abs(value):,.{places}f}", value)
 
 
+def plain(value: float | None) -> str:
+    """A figure that somebody chose, as they wrote it: `0.1`, `2`."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:g}"
+
+
 def full(value: float | None) -> str:
     """All digits that are known, for hovering and copying."""
     return UNKNOWN if value is None or not math.isfinite(value) else repr(value)
@@ -135,6 +140,15 @@ def duration(nanoseconds: float | None) -> Quantity:
     if seconds < HOUR_S:
         return Quantity(figure=f"{seconds / MINUTE_S:.1f}", unit="min")
     return Quantity(figure=f"{seconds / HOUR_S:.1f}", unit="h")
+
+
+def round_duration(nanoseconds: float) -> str:
+    """A round instant of an axis, without the zeros that say nothing: `0`, `50 ms`, `1 s`, `2.5 s`."""
+    if nanoseconds == 0:
+        return "0"
+    shown = duration(nanoseconds)
+    figure = shown.figure.rstrip("0").rstrip(".") if "." in shown.figure else shown.figure
+    return f"{figure} {shown.unit}"
 
 
 def size(num_bytes: float | None) -> Quantity:

@@ -17,19 +17,15 @@ from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.i18n import LOCALES, catalogue, translate
 from aiplatform.ui import formatting
 from aiplatform.ui.assets import Assets
-from aiplatform.ui.content import answer_text, highlighted, one_line, shown
+from aiplatform.ui.content import answer_text, highlighted, language_of, one_line, shown
 from aiplatform.ui.frame import Frame
 from aiplatform.ui.kinds import kind_class, kind_icon, score_text, score_tone
 from aiplatform.ui.views.runs import metric_line
 from aiplatform.ui.views.trace import best_score, turns_of
 
 TEMPLATE_FOLDER: Final = Path(__file__).parent / "templates"
+# Fragments and pages share addresses: without this a new tab would show a bare fragment from the cache.
 VARY: Final = "HX-Request, HX-History-Restore-Request, Cookie, Accept-Language"
-
-POLICY: Final = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-)
 
 HTMX_CONFIG: Final = json.dumps(
     {
@@ -48,15 +44,6 @@ HTMX_CONFIG: Final = json.dumps(
     },
     separators=(",", ":"),
 )
-
-PAGE_HEADERS: Final = {
-    "content-security-policy": POLICY,
-    "cache-control": "no-store",
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-    "cross-origin-opener-policy": "same-origin",
-    "vary": VARY,
-}
 
 
 class Renderer:
@@ -79,12 +66,9 @@ class Renderer:
         view: Mapping[str, Any] | None = None,
         *,
         status: int = 200,
-        headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
-        """A whole page, or a fragment of one, under the content policy."""
-        return HTMLResponse(
-            self.text(template, frame, view), status_code=status, headers={**PAGE_HEADERS, **(headers or {})}
-        )
+        """A whole page, or a fragment of one. The authentication layer adds the content policy and forbids keeping."""
+        return HTMLResponse(self.text(template, frame, view), status_code=status, headers={"vary": VARY})
 
 
 def is_fragment(request: Request) -> bool:
@@ -144,6 +128,12 @@ def _zone(context: Context, now_ns: int) -> str:
     return formatting.zone_label(context["frame"].zone, now_ns)
 
 
+def _lang(context: Context, text: Any) -> Markup:
+    """The `lang` attribute of a text that is not in the page's language: fonts and screen readers go by it."""
+    tag = language_of(str(text or ""))
+    return Markup("") if tag is None or tag == context["frame"].lang else Markup(' lang="{}"').format(tag)
+
+
 def _localized(context: Context, message: Any) -> str:
     """An error's, verdict's or label's text in the reader's language."""
     locale = context["frame"].locale
@@ -160,6 +150,8 @@ _FILTERS: Final[dict[str, Any]] = {
     "number": formatting.number,
     "fixed": formatting.fixed,
     "full": formatting.full,
+    "plain": formatting.plain,
+    "lang": pass_context(_lang),
     "compact": formatting.compact,
     "share": formatting.share,
     "signed": formatting.signed,

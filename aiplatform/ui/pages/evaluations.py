@@ -22,7 +22,7 @@ from aiplatform.ui.site import BASE, Site, Visit
 from aiplatform.ui.views.comparison import OUTCOME_ICONS, OUTCOME_TONES
 from aiplatform.ui.views.runs import metric_lines, slice_table
 
-ROWS_A_PAGE: Final = 20
+ROWS_A_PAGE: Final = 10
 LIST_SIZE: Final = 50
 RUN_TONES: Final = {
     RunStatus.QUEUED: ("dim", "clock"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiplatform.eval.model import EvaluationRun, MetricKind, MetricValue, Unit
 from aiplatform.ui import formatting
@@ -49,7 +49,7 @@ def metric_line(metric: MetricValue, axis: Axis | None = None) -> MetricLine:
     """One metric, on a given domain or on its own."""
     if axis is None:
         share = metric.kind in _SHARES
-        axis = Axis(low=0.0, high=1.0, ticks=()) if share else axis_for((metric.value, metric.low, metric.high))
+        axis = Axis(low=0.0, high=1.0, ticks=()) if share else _bare(metric.value, metric.low, metric.high)
     has_interval = metric.low is not None and metric.high is not None
     return MetricLine(
         metric=metric,
@@ -68,7 +68,7 @@ def slice_table(run: EvaluationRun) -> tuple[SliceRow, ...]:
     found = [
         (each, next((metric for metric in each.metrics if metric.name == name), None)) for each in run.slice_metrics
     ]
-    axis = axis_for(end for _, metric in found if metric for end in (metric.value, metric.low, metric.high))
+    axis = _bare(*(end for _, metric in found if metric for end in (metric.value, metric.low, metric.high)))
     return tuple(
         SliceRow(
             column=each.column,
@@ -79,6 +79,11 @@ def slice_table(run: EvaluationRun) -> tuple[SliceRow, ...]:
         )
         for each, metric in found
     )
+
+
+def _bare(*values: float | None) -> Axis:
+    """A domain without ticks: no figures stand at it."""
+    return replace(axis_for(values), ticks=())
 
 
 def figure(value: float | None, unit: Unit) -> str:

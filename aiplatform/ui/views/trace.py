@@ -86,9 +86,7 @@ def tree_view(tree: TraceTree, now_ns: int, *, offset: int = 0, limit: int = ROW
     end = offset + len(part)
     return TreeView(
         nodes=nodes,
-        ticks=tuple(
-            (tick, "0" if tick.value == 0 else str(formatting.duration(tick.value))) for tick in time_ticks(total)
-        ),
+        ticks=tuple((tick, formatting.round_duration(tick.value)) for tick in time_ticks(total)),
         total_ns=total,
         total_label=str(formatting.duration(total)),
         num_spans=len(tree.spans),

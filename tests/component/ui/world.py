@@ -110,9 +110,11 @@ class World:
     services: UiServices
     files: MemoryFiles
     deployments: DeploymentStore
+    door: MlflowDoor
 
     def close(self) -> None:
         self.services.traces.close()
+        self.door.close()
 
 
 def build_world(
@@ -148,7 +150,7 @@ def build_world(
         build_sign_in_routes(platform.tenancy, platform.settings, page=ui.sign_in_page),
         ui.routes,
     )
-    return World(platform=platform, ui=ui, services=services, files=files, deployments=store)
+    return World(platform=platform, ui=ui, services=services, files=files, deployments=store, door=door)
 
 
 def error_page_of(ui_holder: dict[str, Ui]) -> Any:
@@ -446,10 +448,9 @@ def seed_deployments(world: World, caller: Caller, *, now_ns: int) -> None:
     )
 
 
-def seed_mlflow(world: World, caller: Caller, mlflow_url: str, folder: Path) -> str:
+def seed_mlflow(world: World, caller: Caller, folder: Path) -> str:
     """An experiment with four runs, and a model with three versions; returns the experiment's id."""
-    rest = MlflowDoor(mlflow_url, CallerSeal(SEAL_SECRET)).of(caller)
-    runs = MlflowRuns(rest)
+    runs = MlflowRuns(world.door.of(caller))
     experiment_id = runs.ensure_experiment("adapter")
     now_ns = time.time_ns()
     sources: list[tuple[str, str]] = []

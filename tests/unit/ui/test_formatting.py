@@ -153,3 +153,10 @@ def test_three_digits_are_never_off_by_more_than_half_of_the_third(value: float)
 def test_no_figure_is_written_in_scientific_notation(value: float) -> None:
     assert "e" not in f.number(value)
     assert "e" not in f.money(value)
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"), [(0, "0"), (50_000_000, "50 ms"), (1_000_000_000, "1 s"), (2_500_000_000, "2.5 s")]
+)
+def test_instants_of_an_axis_have_no_idle_zeros(nanoseconds: int, text: str) -> None:
+    assert f.round_duration(nanoseconds) == text

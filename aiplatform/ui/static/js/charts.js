@@ -17,6 +17,7 @@ const ink = () => isDark()
   : { text: "#666a72", strong: "#1a1b1e", line: "#e4e4de", ground: "#ffffff" };
 
 const figure = (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
+const exact = (value) => (Math.abs(value) >= 1000 || Number.isInteger(value) ? figure(value) : value.toPrecision(3));
 
 function option(data) {
   const colours = ink();
@@ -25,24 +26,24 @@ function option(data) {
     animation: false,
     aria: { enabled: true, label: { description: data.description } },
     color: palette,
-    grid: { left: 8, right: 96, top: 16, bottom: 8, containLabel: true },
+    grid: { left: 8, right: 96, top: 16, bottom: 24, containLabel: true },
     tooltip: {
       trigger: "axis", renderMode: "richText", confine: true, backgroundColor: colours.ground, borderColor: colours.line,
-      textStyle: { color: colours.strong, fontSize: 12 }, valueFormatter: (value) => value === undefined ? "—" : figure(value),
+      textStyle: { color: colours.strong, fontSize: 12 }, valueFormatter: (value) => value === undefined ? "—" : exact(value),
     },
     xAxis: {
-      type: "value", name: data.axis, nameLocation: "end", nameGap: 6, min: "dataMin", max: "dataMax", minInterval: 1,
+      type: "value", name: data.axis, nameLocation: "middle", nameGap: 26, min: "dataMin", max: "dataMax", minInterval: 1,
       axisLine: { show: false }, axisTick: { show: false }, splitLine: { show: false },
       axisLabel: { color: colours.text, fontSize: 11 }, nameTextStyle: { color: colours.text, fontSize: 11 },
     },
     yAxis: {
       type: data.log ? "log" : "value", scale: true,
-      axisLabel: { color: colours.text, fontSize: 11, formatter: figure }, splitLine: { lineStyle: { color: colours.line } },
+      axisLine: { show: false }, axisTick: { show: false }, axisLabel: { color: colours.text, fontSize: 11, formatter: figure }, splitLine: { lineStyle: { color: colours.line } },
     },
     series: data.series.map((series, index) => ({
       type: "line", name: series.name, data: series.points, showSymbol: series.points.length < 3, symbol: series.points.length < 3 ? "circle" : MARKS[index % MARKS.length],
       lineStyle: { width: 2, type: DASHES[index % DASHES.length] },
-      endLabel: { show: index < 6, formatter: () => `${series.name} ${figure(series.points.at(-1)[1])}`, color: colours.strong, fontSize: 11, width: 88, overflow: "truncate" },
+      endLabel: { show: index < 6, formatter: () => `${series.name} ${exact(series.points.at(-1)[1])}`, color: colours.strong, fontSize: 11, width: 88, overflow: "truncate" },
       labelLayout: { moveOverlap: "shiftY" },
     })),
   };

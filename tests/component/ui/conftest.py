@@ -1,0 +1,97 @@
+"""One seeded platform with pages for the whole folder; MLflow runs in a process of its own, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiplatform.eval.model import Comparison
+from aiplatform.storage.database import Database
+from aiplatform.tenancy.model import Caller
+from aiplatform.tenancy.permissions import Role
+from aiplatform.testing.asgi import PlatformUnderTest
+from aiplatform.testing.databases import copy_sqlite
+from aiplatform.ui.routes import Ui
+from tests.component.ui import world as worlds
+from tests.component.ui.world import World
+
+PROJECT = "docs-assistant"
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """The world and what is in it."""
+
+    world: World
+    caller: Caller
+    comparison: Comparison
+    failed_trace: str
+    experiment_id: str
+
+    @property
+    def base(self) -> str:
+        return f"/default/{PROJECT}"
+
+    @property
+    def pages(self) -> list[str]:
+        """Every page that shows something, below `/tenant/project`."""
+        run_id = self.comparison.baseline.run_id
+        comparison = f"/comparisons/{self.comparison.comparison_id}"
+        trace = f"/traces/{self.failed_trace}"
+        return [
+            "", "?start=1", "?start=1&way=otel", "/traces", "/traces?q=status:error&last=24h", "/traces?sort=slowest",
+            trace, f"{trace}?part=attributes", f"{trace}?part=events", f"{trace}?part=scores", f"{trace}?part=raw",
+            "/evaluations", f"/evaluations/{run_id}", f"/evaluations/{run_id}?slice=language%3Dzh&state=scored",
+            comparison, f"{comparison}?metric=mrr&change=better", f"{comparison}?slice=language%3Dzh",
+            "/datasets", "/datasets/python-faq", "/datasets/python-faq?version=1&offset=25",
+            "/experiments", f"/experiments/{self.experiment_id}", f"/experiments/{self.experiment_id}?columns=all",
+            "/models", "/models/qa", "/models/qa?version=1",
+            "/deployments", "/deployments/docs-assistant", "/deployments/reranker?way=curl",
+            "/members", "/keys",
+        ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with worlds.mlflow_process(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def seeded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, mlflow_url: str) -> Iterator[Seeded]:
+    """A platform that a team has worked with. Tests read it, and change only what they make themselves."""
+    folder = tmp_path_factory.mktemp("seeded")
+    database = Database(copy_sqlite(sqlite_template, folder / "platform.db"))
+    holder: dict[str, Ui] = {}
+    with PlatformUnderTest(database, error_page=worlds.error_page_of(holder)) as platform:
+        world = worlds.build_world(platform, holder, mlflow_url=mlflow_url)
+        caller = platform.caller(Role.ADMIN, project=PROJECT)
+        comparison = worlds.seed(world, caller)
+        experiment_id = worlds.seed_mlflow(world, caller, folder)
+        found = world.services.traces.list(caller.scope, limit=100).items
+        failed = next(trace.trace_id for trace in found if trace.num_errors)
+        yield Seeded(
+            world=world, caller=caller, comparison=comparison, failed_trace=failed, experiment_id=experiment_id
+        )
+        world.close()
+    database.close()
+
+
+@pytest.fixture
+def make_world(make_platform: Callable[..., PlatformUnderTest]) -> Iterator[Callable[..., World]]:
+    """A function that makes an empty platform with pages on the test's own database."""
+    made: list[World] = []
+
+    def make(**options: Any) -> World:
+        holder: dict[str, Ui] = {}
+        platform = make_platform(error_page=worlds.error_page_of(holder))
+        made.append(worlds.build_world(platform, holder, **options))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
