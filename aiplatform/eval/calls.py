@@ -84,6 +84,8 @@ class Endpoint:
     version: str = ""
     in_flight: int = DEFAULT_IN_FLIGHT
     timeout_s: float = TIMEOUT_S
+    transport: httpx.AsyncBaseTransport | None = field(default=None, repr=False, compare=False)
+    """What carries requests; by default the network."""
 
     @property
     def ref(self) -> ModelRef:
@@ -96,7 +98,7 @@ class Endpoint:
         """One answer a row; what may pass (429, 5xx) is tried again, what cannot (401, 403) ends the run."""
         key = self._own_key()
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        async with httpx.AsyncClient(timeout=self.timeout_s, headers=headers) as http:
+        async with httpx.AsyncClient(timeout=self.timeout_s, headers=headers, transport=self.transport) as http:
             return await _gathered(rows, functools.partial(self._ask, http), traced, self.in_flight)
 
     def _own_key(self) -> str:
