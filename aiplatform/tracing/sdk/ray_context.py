@@ -23,7 +23,7 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiplatform.tracing.sdk.context import current_traceparent
@@ -60,10 +60,13 @@ def watch_for_ray() -> None:
 
 
 def outgoing() -> dict[str, str] | None:
-    """What travels with a call: the open span, and where spans go. None where no span is open."""
+    """What travels with a call: the open span, and where spans go; None where neither is known.
+
+    The second travels without the first too, so that a worker is ready before it calls others in its turn.
+    """
     traceparent = current_traceparent()
     if traceparent is None:
-        return None
+        return _announced
     return {"traceparent": traceparent, **(_announced or {})}
 
 
@@ -248,8 +251,3 @@ def _teach_class(meta: Any) -> None:
 def _is_users(target: Any) -> bool:
     module = getattr(target, "__module__", None) or ""
     return not getattr(target, _MARK, False) and module.partition(".")[0] != "ray"
-
-
-def payload_of(value: Any) -> Mapping[str, str] | None:
-    """The context that arrived, where it is one."""
-    return value if isinstance(value, Mapping) and isinstance(value.get("traceparent"), str) else None
