@@ -121,7 +121,8 @@ def train_adapter(params: dict[str, Any]) -> None:
     its share of each batch against the batch's passages, so that two workers learn what one would.
 
     Args:
-        params: `epochs`, `batch_size`, `learning_rate`, `temperature`, `decay` (weight of the map's squared size).
+        params: `epochs`, `report_every` (epochs between two reports), `batch_size`, `learning_rate`, `temperature`,
+            `decay` (weight of the map's squared size).
     """
     context = ray.train.get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
@@ -143,8 +144,9 @@ def train_adapter(params: dict[str, Any]) -> None:
             (loss + penalty).backward()
             optimizer.step()
             losses.append(float(loss.detach()))
-        metrics = {"epoch": epoch + 1, "loss": float(np.mean(losses)), **pairs.validation(adapter)}
-        _report(metrics, adapter if rank == 0 else None)
+        if (epoch + 1) % params["report_every"] == 0 or epoch + 1 == params["epochs"]:
+            metrics = {"epoch": epoch + 1, "loss": float(np.mean(losses)), **pairs.validation(adapter)}
+            _report(metrics, adapter if rank == 0 else None)
 
 
 def moved(model: Any, vectors: torch.Tensor) -> torch.Tensor:
