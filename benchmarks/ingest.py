@@ -28,6 +28,7 @@ from pathlib import Path
 import httpx
 import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from aiplatform.testing.otlp import export_request, make_span
 
@@ -62,21 +63,21 @@ def bodies(num_spans: int, spans_a_request: int) -> list[bytes]:
     random_ = random.Random(7)
     made: list[bytes] = []
     for _ in range(0, num_spans, spans_a_request):
-        spans = []
-        for index in range(spans_a_request):
-            if index % SPANS_A_TRACE == 0:
-                trace = random_.getrandbits(100)
-                base = random_.getrandbits(48)
-            span = make_span(
-                base + index,
-                trace=trace,
-                parent=None if index % SPANS_A_TRACE == 0 else base + index - index % SPANS_A_TRACE,
-                name="chat m-large" if index % SPANS_A_TRACE else "answer",
-                attributes=_attributes(random_),
-            )
-            spans.append(span)
+        spans = [span for _ in range(spans_a_request // SPANS_A_TRACE) for span in _trace(random_)]
         made.append(export_request(spans, resource={"service.version": "1.2.3"}).SerializeToString())
     return made
+
+
+def _trace(random_: random.Random) -> Iterator[Span]:
+    trace, base = random_.getrandbits(100), random_.getrandbits(48)
+    for index in range(SPANS_A_TRACE):
+        yield make_span(
+            base + index,
+            trace=trace,
+            parent=base if index else None,
+            name="chat m-large" if index else "answer",
+            attributes=_attributes(random_),
+        )
 
 
 def _attributes(random_: random.Random) -> dict[str, str | int | float]:

@@ -12,7 +12,7 @@ from aiplatform.gateway.report import Step
 from aiplatform.gateway.service_key import refresh_service_key
 from aiplatform.gateway.services import Services
 from aiplatform.runtime.state import write_private
-from aiplatform.storage.tables import metadata
+from aiplatform.storage.migrate import migrate, newest_revision
 
 
 def prepare(here: Installation, step: Step) -> None:
@@ -24,8 +24,9 @@ def prepare(here: Installation, step: Step) -> None:
     """
     services = Services(here.settings)
     try:
-        metadata.create_all(services.database.engine)
-        step.result(N_("{kind}"), kind=_KINDS.get(services.database.dialect, services.database.dialect))
+        migrate(services.database)
+        kind = _KINDS.get(services.database.dialect, services.database.dialect)
+        step.result(N_("{kind}, schema {revision}"), kind=kind, revision=newest_revision())
         _make_keys(here, services)
     finally:
         services.close()

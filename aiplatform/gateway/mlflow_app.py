@@ -15,7 +15,7 @@ def build_mlflow(services: Services) -> ASGIApp:
     settings = services.settings
     store = MlflowStore(
         database_url=mlflow_database_url(settings.database_url),
-        artifacts_url=f"{settings.artifacts_url.rstrip('/')}/mlflow",
+        artifacts_url=f"{settings.artifacts_url.rstrip('/')}/_mlflow",  # no tenant's id begins like this
     )
 
     def protect(app: ASGIApp) -> ASGIApp:

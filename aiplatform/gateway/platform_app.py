@@ -6,15 +6,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from aiplatform import __version__
+from aiplatform.eval import routes as eval_routes
 from aiplatform.gateway import health
 from aiplatform.gateway.rooms import Rooms
+from aiplatform.jobs import routes as jobs_routes
+from aiplatform.registry import routes as registry_routes
+from aiplatform.registry.artifact_routes import build_artifact_routes
 from aiplatform.serve import routes as serve_routes
+from aiplatform.serve.compute import HandleHost
+from aiplatform.serve.oip import InferenceDoor
 from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.middleware import secure
+from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes, attach
 from aiplatform.tenancy.sign_in import build_sign_in_routes
+from aiplatform.tracing import routes as tracing_routes
+from aiplatform.train import routes as train_routes
+from aiplatform.ui.routes import Ui, build_ui
 
 
 def build_platform(rooms: Rooms) -> FastAPI:
@@ -34,13 +45,45 @@ def build_platform(rooms: Rooms) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    attach(app, [health.build_routes(app, rooms.database), *_routes(rooms)])
-    return secure(app, rooms.tenancy.authenticator, rooms.settings)
+    ui = build_ui(rooms.for_pages())
+    attach(app, [health.build_routes(app, rooms.database), *_routes(rooms, ui)])
+    return secure(app, rooms.tenancy.authenticator, rooms.settings, error_page=ui.error_page)
 
 
-def _routes(rooms: Rooms) -> list[Routes]:
+def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
+    """Every room's routes; the pages' come last, whose first segment is any tenant's name."""
     return [
         tenancy_routes.build_routes(rooms.tenancy),
-        build_sign_in_routes(rooms.tenancy, rooms.settings),
+        build_sign_in_routes(rooms.tenancy, rooms.settings, page=ui.sign_in_page),
+        tracing_routes.build_routes(rooms.traces),
+        build_artifact_routes(rooms.artifacts),
+        registry_routes.build_routes(rooms.datasets, rooms.models, rooms.experiments, rooms.lineage),
+        jobs_routes.build_routes(rooms.jobs),
+        train_routes.build_routes(rooms.training),
+        eval_routes.build_routes(rooms.evaluations),
         serve_routes.build_routes(rooms.deployments),
+        _inference(rooms),
+        ui.routes,
     ]
+
+
+def _inference(rooms: Rooms) -> Routes:
+    """The Open Inference Protocol at `/v2`: health is public there, and the door asks for what else needs."""
+    routes = Routes(include_in_schema=False)
+    routes.mount_guarded("/v2", OnFirstCall(rooms), permission=Permission.PUBLIC)
+    return routes
+
+
+class OnFirstCall:
+    """The door at `/v2`, made on the event loop that it will always run on: handles of Serve belong to one."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._door: InferenceDoor | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._door is None:
+            rooms = self._rooms
+            self._door = InferenceDoor(rooms.model_directory(), HandleHost(), sink=rooms.span_sink)
+        await self._door(scope, receive, send)

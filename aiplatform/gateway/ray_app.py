@@ -63,25 +63,18 @@ def _mlflow() -> Any:
     return UnderServe(build_mlflow(Services(_settings("mlflow"))))
 
 
-@serve.deployment(name="platform")
-@serve.ingress(_platform)
 class Platform:
     """Pages, the management API, health."""
 
 
-@serve.deployment(name="door")
-@serve.ingress(_door)
 class Door:
     """OTLP in, and the models' OpenAI protocol."""
 
 
-@serve.deployment(name="mlflow")
-@serve.ingress(_mlflow)
 class Mlflow:
     """The hosted MLflow server."""
 
 
-@serve.deployment(name="worker")
 class WorkerReplica:
     """The worker. It has no route; whoever finds its port is answered 404."""
 
@@ -111,7 +104,12 @@ class WorkerReplica:
             self._rooms.close()
 
 
-platform = Platform.bind()
-door = Door.bind()
-mlflow = Mlflow.bind()
-worker = WorkerReplica.bind()
+def _application(name: str, ingress: type[Any]) -> Any:
+    """What Serve's configuration names; how many replicas and how large, the configuration says."""
+    return serve.deployment(name=name)(ingress).bind()
+
+
+platform = _application("platform", serve.ingress(_platform)(Platform))
+door = _application("door", serve.ingress(_door)(Door))
+mlflow = _application("mlflow", serve.ingress(_mlflow)(Mlflow))
+worker = _application("worker", WorkerReplica)

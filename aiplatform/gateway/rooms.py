@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
+from pathlib import Path
+from typing import Final
 
+from aiplatform.core.errors import ConfigError
+from aiplatform.core.i18n import N_
+from aiplatform.eval.service import EvaluationService
+from aiplatform.eval.store import EvaluationStore
 from aiplatform.gateway.services import TRUSTED_TENANT, Services
+from aiplatform.jobs.keys import TenancyJobKeys
+from aiplatform.jobs.ray_rest import RayJobRunner
+from aiplatform.jobs.secrets import LocalSecretPlace
+from aiplatform.jobs.service import JobCluster, Jobs
+from aiplatform.jobs.store import JobStore
+from aiplatform.registry.datasets import Datasets
 from aiplatform.registry.experiments import Experiments
 from aiplatform.registry.lineage import LineageGraph
 from aiplatform.registry.mlflow_rest import MlflowDoor
@@ -12,10 +25,22 @@ from aiplatform.registry.models import Models
 from aiplatform.registry.sealing import CallerSeal
 from aiplatform.serve.service import Deployments
 from aiplatform.serve.versions import RegisteredVersions
+from aiplatform.storage.artifacts import ArtifactStore
+from aiplatform.train.service import TrainingRuns
+from aiplatform.train.store import TrainingStore
+from aiplatform.ui.site import UiServices
+
+RAY_ADDRESS_VARIABLE: Final = "RAY_API_SERVER_ADDRESS"
+RAY_TOKEN_VARIABLE: Final = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 - the name of a variable
 
 
 class Rooms(Services):
     """The services of every room."""
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Large files."""
+        return ArtifactStore(self.settings.artifacts_url)
 
     @cached_property
     def mlflow_door(self) -> MlflowDoor:
@@ -28,6 +53,11 @@ class Rooms(Services):
         return LineageGraph(self.database)
 
     @cached_property
+    def datasets(self) -> Datasets:
+        """Data set versions."""
+        return Datasets(self.database, self.artifacts)
+
+    @cached_property
     def models(self) -> Models:
         """Registered models."""
         return Models(self.database, self.mlflow_door, self.lineage)
@@ -36,6 +66,27 @@ class Rooms(Services):
     def experiments(self) -> Experiments:
         """What was tried."""
         return Experiments(self.mlflow_door)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Jobs on the platform's own cluster."""
+        return Jobs(
+            JobStore(self.database),
+            JobCluster(tenant_id=TRUSTED_TENANT, runner=RayJobRunner(_ray_address(), _ray_token), url=self.inner_url),
+            keys=TenancyJobKeys(self.tenancy.keys),
+            secrets=LocalSecretPlace(self.state_dir / "jobs"),
+            files=self.artifacts,
+        )
+
+    @cached_property
+    def training(self) -> TrainingRuns:
+        """Training runs."""
+        return TrainingRuns(TrainingStore(self.database), self.jobs, self.lineage)
+
+    @cached_property
+    def evaluations(self) -> EvaluationService:
+        """Evaluation runs and comparisons."""
+        return EvaluationService(EvaluationStore(self.database), self.artifacts, self.jobs)
 
     @cached_property
     def deployments(self) -> Deployments:
@@ -49,7 +100,38 @@ class Rooms(Services):
             trusted_tenant=TRUSTED_TENANT,
         )
 
+    def for_pages(self) -> UiServices:
+        """What the pages show."""
+        return UiServices(
+            tenancy=self.tenancy,
+            traces=self.traces,
+            evaluations=self.evaluations,
+            datasets=self.datasets,
+            models=self.models,
+            experiments=self.experiments,
+            lineage=self.lineage,
+            deployments=self.deployments,
+            url=self.settings.url,
+        )
+
 
 def read_seal(services: Services) -> CallerSeal:
     """How control-plane processes tell the hosted MLflow for whom they ask."""
     return CallerSeal((services.state_dir / "control-secret").read_text(encoding="utf-8").strip())
+
+
+def _ray_address() -> str:
+    address = os.environ.get(RAY_ADDRESS_VARIABLE)
+    if not address:
+        raise ConfigError(
+            N_("The address of Ray's interface is not known: {variable} is not set."),
+            hint=N_("`aiplatform up` sets it; in a cluster the pod's environment does."),
+            reason="jobs.no_ray",
+            variable=RAY_ADDRESS_VARIABLE,
+        )
+    return address
+
+
+def _ray_token() -> str | None:
+    file = os.environ.get(RAY_TOKEN_VARIABLE)
+    return Path(file).read_text(encoding="utf-8").strip() if file else None

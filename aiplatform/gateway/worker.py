@@ -45,7 +45,7 @@ class Repeated:
             if self.num_failures & (self.num_failures - 1) == 0:
                 is_expected = isinstance(error, AIPlatformError)
                 logger.warning("%s failed: %s", self.task.name, error, exc_info=not is_expected)
-            doubled = self.task.period_s * 2 ** min(self.num_failures, 10)
+            doubled: float = self.task.period_s * 2 ** min(self.num_failures, 10)
             return min(doubled, max(self.task.period_s, LONGEST_BACKOFF_S))
         self.num_failures = 0
         return self.task.period_s

