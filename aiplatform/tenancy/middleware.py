@@ -113,7 +113,9 @@ class AuthenticationMiddleware:
             check_same_site(scope["method"], headers, has_cookie=False)
             try:
                 return await self._known(scope, headers)
-            except AIPlatformError:
+            except AIPlatformError as problem:
+                # Health answers though the database is away; who asks for a caller all the same is told this.
+                scope["state"]["caller_problem"] = problem
                 return None
         caller = await self._known(scope, headers)
         if caller is None:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aiplatform.core.errors import TooLargeError, UnauthenticatedError
+from aiplatform.core.errors import AIPlatformError, TooLargeError, UnauthenticatedError
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
@@ -47,7 +47,7 @@ def caller_of(connection: HTTPConnection) -> Caller:
     """
     caller = optional_caller(connection.scope)
     if caller is None:
-        raise unauthenticated()
+        raise _why_nobody(connection.scope)
     return caller
 
 
@@ -71,8 +71,14 @@ def enforce(scope: Scope, permission: Permission) -> None:
         return
     caller = optional_caller(scope)
     if caller is None:
-        raise unauthenticated()
+        raise _why_nobody(scope)
     caller.require(permission)
+
+
+def _why_nobody(scope: Scope) -> AIPlatformError:
+    """What the authentication layer found against the credential of a public path's caller; else that none came."""
+    problem: AIPlatformError | None = (scope.get("state") or {}).get("caller_problem")
+    return problem or unauthenticated()
 
 
 class GuardedRoute(APIRoute):

@@ -169,3 +169,21 @@ def test_no_key_is_ever_logged(ready: PlatformUnderTest, caplog: pytest.LogCaptu
     for secret in (key, key.rpartition("_")[2], wrong):
         assert secret not in caplog.text
     assert "secret cause" in caplog.text
+
+
+def test_a_public_path_forgives_a_bad_key_until_something_behind_it_asks_for_a_caller(
+    platform: PlatformUnderTest,
+) -> None:
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/door/health":
+            enforce(scope, Permission.TRACES_READ)
+        await PlainTextResponse("ok")(scope, receive, send)
+
+    routes = Routes()
+    routes.mount_guarded("/door", inner, permission=Permission.PUBLIC)
+    platform.attach(routes)
+    http = platform.client(key="aip_1a2b3c4d_" + "x" * 40)
+    assert http.get("/door/health").text == "ok"
+    assert http.get("/door/models").json()["error"]["code"] == "auth.refused"
+    assert platform.client(None).get("/door/models").json()["error"]["code"] == "auth.missing"
+    assert platform.client(Role.VIEWER).get("/door/models").text == "ok"

@@ -181,7 +181,7 @@ def answers(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
     return sorted((tuple(row) for row in result.all()), key=repr)
 
 
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @many
