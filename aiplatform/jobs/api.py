@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.jobs.archive import zip_folder
 from aiplatform.jobs.model import Job, JobState, Resources
 
-__all__ = ["JobHandle", "cancel", "get", "list", "logs", "submit", "upload_folder"]
+__all__ = ["JobHandle", "cancel", "command", "get", "list", "logs", "submit", "upload_folder"]
 
 POLL_S: Final = 1.0
 
@@ -148,6 +149,11 @@ def cancel(job_id: str, *, client: Client | None = None) -> JobHandle:
     """Stop a job; nothing happens where it has ended."""
     client = client or Client()
     return _handle(client.post(f"/api/v1/jobs/{job_id}:cancel", idempotent=True), client)
+
+
+def command(words: Sequence[str]) -> str:
+    """One shell command of the words that a terminal split it into; a single word is a command already."""
+    return words[0] if len(words) == 1 else shlex.join(words)
 
 
 def upload_folder(folder: str | Path, *, client: Client) -> str:

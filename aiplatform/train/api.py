@@ -68,6 +68,11 @@ class TrainingHandle:
         """The run as it is now."""
         return get(self.run_id, client=self._client)
 
+    def refresh_later(self, *, clock: Clock | None = None) -> TrainingHandle:
+        """The run as it is in a moment, for those who look again and again."""
+        (clock or SystemClock()).sleep(POLL_S)
+        return self.refresh()
+
     def logs(self, *, follow: bool = False) -> Iterator[str]:
         """What its job printed; with `follow` until it ends. Nothing where it runs outside the platform's jobs."""
         return (

@@ -83,6 +83,7 @@ class MlflowReports(UserCallback):  # type: ignore[misc]  # Ray has no types
         self._num_reports += 1
         shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if name not in {"step", "epoch"})
         sys.stdout.write(f"step {step}: {shown}\n")
+        sys.stdout.flush()
         if values:
             self._waiting.append((values, step, SystemClock().now_ns()))
         runs = MlflowRuns(mlflow_of(find_credentials()))
@@ -181,7 +182,7 @@ def train_loop(config: dict[str, Any]) -> Any:
         logger.debug("no NumPy to seed")
     try:
         return load_entrypoint(config["entrypoint"])(dict(config["params"]))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises
         raise RemoteError(
             N_("Rank {rank} of the training loop raised {kind}: {problem}"),
             reason="train.user_code",
@@ -189,7 +190,7 @@ def train_loop(config: dict[str, Any]) -> Any:
             kind=type(error).__name__,
             problem=str(error),
             traceback=_own_lines(error),
-        ) from error
+        ) from None
 
 
 def unwrapped(error: TrainingFailedError) -> AIPlatformError:
