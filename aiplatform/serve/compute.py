@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,13 +24,15 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
 from aiplatform.core.errors import AIPlatformError, TransientError
 from aiplatform.core.i18n import N_
-from aiplatform.serve.http_host import unreachable
+from aiplatform.serve.faults import busy, unreachable
 from aiplatform.serve.model import APPLICATION_PREFIX, DeploymentSpec
 from aiplatform.serve.ports import ModelApplication, ModelCall, Resources, Seen
 from aiplatform.serve.ray_app import model
 from aiplatform.serve.signing import DoorKeys
 
 logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_S: Final = 2.0
 
 _PHASES: Final = {
     ApplicationStatus.NOT_STARTED: "starting",
@@ -196,13 +199,7 @@ class HandleHost:
 
     def _lost(self, call: ModelCall, error: Exception) -> AIPlatformError:
         if isinstance(error, BackPressureError):
-            return TransientError(
-                N_("The model {name!r} has more requests than it can take."),
-                hint=N_("Try again in a moment, or give it more replicas."),
-                reason="model.busy",
-                retry_after_s=1.0,
-                name=call.application.rsplit(".", 1)[-1],
-            )
+            return busy(call)
         if isinstance(error, DeploymentUnavailableError):
             self._handles.pop(call.application, None)
         logger.warning("a replica was lost", extra={"application": call.application, "problem": str(error)[:500]})
@@ -210,21 +207,44 @@ class HandleHost:
 
 
 class LocalAddresses:
-    """Where replicas on this machine listen, found by their process ids. Belongs to one event loop."""
+    """Where replicas on this machine listen, found by their process ids. Belongs to one event loop.
+
+    What is known is used while it is looked up again, so that no call waits for that; it is looked up more often than
+    an old replica takes to drain.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, Sequence[str]] = {}
+        self._looked: dict[str, float] = {}
+        self._looking: dict[str, asyncio.Task[Sequence[str]]] = {}
 
     async def of(self, application: str) -> Sequence[str]:
         """Base addresses; empty where none listens."""
         known = self._known.get(application)
-        if not known:
-            known = self._known[application] = await asyncio.to_thread(_listening, application)
-        return known
+        if known and time.monotonic() - self._looked[application] < LOOK_AGAIN_S:
+            return known
+        looking = self._looking.get(application)
+        if looking is None:
+            looking = self._looking[application] = asyncio.create_task(self._look(application))
+        if known:
+            return known
+        return await asyncio.shield(looking)
 
     def forget(self, application: str) -> None:
         """Look again before the next call."""
         self._known.pop(application, None)
+
+    async def _look(self, application: str) -> Sequence[str]:
+        try:
+            found = await asyncio.to_thread(_listening, application)
+        except (RayError, RayServeException) as error:
+            logger.warning(
+                "replicas cannot be looked for", extra={"application": application, "problem": str(error)[:500]}
+            )
+            found = []
+        del self._looking[application]
+        self._known[application], self._looked[application] = found, time.monotonic()
+        return found
 
 
 def _listening(application: str) -> list[str]:

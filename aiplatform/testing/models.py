@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiplatform.core.errors import AIPlatformError, NotFoundError
+from aiplatform.core.errors import NotFoundError
 from aiplatform.core.i18n import N_
-from aiplatform.serve.http_host import unreachable
+from aiplatform.serve.faults import unreachable
 from aiplatform.serve.ports import (
     Method,
     ModelApplication,
@@ -119,12 +119,8 @@ class LocalModelHost:
         self.calls.append(call)
         server = self._servers.get(call.application)
         if server is None:
-            raise _gone(call)
+            raise unreachable(call)
         return server
-
-
-def _gone(call: ModelCall) -> AIPlatformError:
-    return unreachable(call, None)
 
 
 def _carrier(call: ModelCall) -> dict[str, str]:

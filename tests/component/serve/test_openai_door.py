@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import uvicorn
 from openai import OpenAI
 
 from aiplatform.core.scope import Scope
@@ -69,19 +68,12 @@ class Spans:
 class Door:
     """A door on a socket, with deployments as the test wants them."""
 
-    def __init__(self, database: Database, platform: PlatformUnderTest) -> None:
+    def __init__(self, database: Database, platform: PlatformUnderTest, on_socket: Callable[[Any], str]) -> None:
         self.store = DeploymentStore(database)
         self.host, self.spans, self._platform = LocalModelHost(), Spans(), platform
         door = OpenAIDoor(Directory(self.store, monotonic=iter(range(10**6)).__next__), self.host, sink=self.spans)
         app = AuthenticationMiddleware(door, platform.tenancy.authenticator, platform.settings)
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
-        while not self._server.started:
-            self._thread.join(0.01)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/v1"
+        self.url = f"{on_socket(app)}/v1"
         self._clients: list[OpenAI] = []
 
     def add(self, name: str, model: Any = None, *, status: Status = Status.READY, **changes: Any) -> Deployment:
@@ -101,14 +93,12 @@ class Door:
     def close(self) -> None:
         for client in self._clients:
             client.close()
-        self._server.should_exit = True
-        self._thread.join(10)
 
 
 @pytest.fixture
-def door(sqlite_database: Database) -> Iterator[Door]:
+def door(sqlite_database: Database, on_socket: Callable[[Any], str]) -> Iterator[Door]:
     with PlatformUnderTest(sqlite_database) as platform:
-        opened = Door(sqlite_database, platform)
+        opened = Door(sqlite_database, platform, on_socket)
         opened.add("echo", Echo())
         yield opened
         opened.close()
