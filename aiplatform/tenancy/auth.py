@@ -1,7 +1,7 @@
 """The caller behind a request's headers: from memory where the key was seen a moment ago, else from the database.
 
-A key's standing is remembered for `CACHE_TTL_S`: so long at most does a revoked key, a changed role or a removed member
-live on in a process that is not the one where the change was made.
+A key's standing is remembered for `CACHE_TTL_S`: so long at most, and the moment that a lookup takes, does a revoked
+key, a changed role or a removed member live on in a process that is not the one where the change was made.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
+
+from anyio import CapacityLimiter, to_thread
 
 from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.errors import AIPlatformError, NotFoundError
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 CACHE_TTL_S: Final = 5.0
 CACHE_SIZE: Final = 4096
+LOOKUP_THREADS: Final = 4
+_GRACE_S: Final = 1.0
 LAST_USE_EVERY_NS: Final = 60 * 1_000_000_000
 
 Monotonic = Callable[[], float]
@@ -56,7 +60,10 @@ class Authenticator:
         self._monotonic = monotonic
         self._ttl_s = cache_ttl_s
         self._known: dict[Credential, tuple[Caller, float]] = {}
-        self._lock = threading.Lock()  # protects writes of `_known`; a lookup in a dict is safe without
+        self._refreshing: set[Credential] = set()
+        self._generation = 0
+        self._lock = threading.Lock()  # protects writes of the three above; a lookup in a dict is safe without
+        self._limiter: CapacityLimiter | None = None
         self._touching = ThreadPoolExecutor(max_workers=1, thread_name_prefix="key-last-use")
 
     def authenticate(self, headers: Mapping[str, str]) -> Caller:
@@ -72,9 +79,22 @@ class Authenticator:
         return self.remembered(credential) or self.look_up(credential)
 
     def remembered(self, credential: Credential) -> Caller | None:
-        """The caller, where this credential was looked up a moment ago; it never blocks."""
+        """The caller, where this credential was looked up a moment ago; it never blocks.
+
+        While one request looks a caller up again, those beside it go on with what is remembered: a busy key costs one
+        lookup each time it grows old, not one for every request of that moment.
+        """
         entry = self._known.get(credential)
-        return entry[0] if entry is not None and self._monotonic() < entry[1] else None
+        if entry is None:
+            return None
+        age_s = self._monotonic() - entry[1]
+        return entry[0] if age_s < 0 or (age_s < _GRACE_S and credential in self._refreshing) else None
+
+    async def look_up_aside(self, credential: Credential) -> Caller:
+        """As `look_up`, for an event loop: in threads of its own, so that slow handlers never keep callers waiting."""
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(LOOKUP_THREADS)
+        return await to_thread.run_sync(self.look_up, credential, limiter=self._limiter)
 
     def look_up(self, credential: Credential) -> Caller:
         """The caller, from the database.
@@ -84,11 +104,19 @@ class Authenticator:
             NotFoundError: There is no such project for it.
         """
         now_ns = self._clock.now_ns()
-        standing = find_standing(self._database, credential, now_ns)
-        if standing is None:
-            raise refused()
-        caller = _caller(standing, credential)
-        self._remember(credential, caller, standing, now_ns)
+        with self._lock:
+            self._refreshing.add(credential)
+            generation = self._generation
+        try:
+            standing = find_standing(self._database, credential, now_ns)
+            if standing is None:
+                self._drop(credential)
+                raise refused()
+            caller = _caller(standing, credential)
+            self._remember(credential, caller, standing, now_ns, generation)
+        finally:
+            with self._lock:
+                self._refreshing.discard(credential)
         if standing.last_used_ns is None or now_ns - standing.last_used_ns >= LAST_USE_EVERY_NS:
             self._touching.submit(self._touch, standing, now_ns)
         return caller
@@ -103,21 +131,31 @@ class Authenticator:
         """Ask the database again for everybody: called where keys, roles or members were changed."""
         with self._lock:
             self._known.clear()
+            self._generation += 1
 
     def close(self) -> None:
         """Write the last uses that wait, and end."""
         self._touching.shutdown(wait=True)
 
-    def _remember(self, credential: Credential, caller: Caller, standing: Standing, now_ns: int) -> None:
+    def _drop(self, credential: Credential) -> None:
+        with self._lock:
+            self._known.pop(credential, None)
+
+    def _remember(
+        self, credential: Credential, caller: Caller, standing: Standing, now_ns: int, generation: int
+    ) -> None:
         seconds = self._ttl_s
         if standing.expires_ns is not None:
             seconds = min(seconds, (standing.expires_ns - now_ns) / 1_000_000_000)
         now = self._monotonic()
         with self._lock:
+            if generation != self._generation:
+                return  # something was changed while this was read: what was read may be from before
             if len(self._known) >= CACHE_SIZE:
-                self._known = {kept: entry for kept, entry in self._known.items() if now < entry[1]}
-            if len(self._known) < CACHE_SIZE:
-                self._known[credential] = (caller, now + seconds)
+                fresh = [(kept, entry) for kept, entry in self._known.items() if now < entry[1]]
+                self._known = dict(fresh[-CACHE_SIZE // 2 :])
+            self._known.pop(credential, None)
+            self._known[credential] = (caller, now + seconds)
 
     def _touch(self, standing: Standing, now_ns: int) -> None:
         try:

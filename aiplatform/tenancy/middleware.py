@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from anyio import to_thread
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -129,7 +128,7 @@ class AuthenticationMiddleware:
         if credential.is_session:
             check_same_site(scope["method"], headers, has_cookie=True)
         caller = self._authenticator.remembered(credential)
-        return caller or await to_thread.run_sync(self._authenticator.look_up, credential)
+        return caller or await self._authenticator.look_up_aside(credential)
 
 
 class _Answer:

@@ -308,3 +308,12 @@ def test_a_change_that_fails_leaves_none(tenancy: Tenancy, owner: Caller) -> Non
     with pytest.raises(ConflictError):
         tenancy.directory.create_project(owner, "default")
     assert tenancy.audit.page(owner)[0] == before
+
+
+def test_more_callers_than_are_remembered_still_get_in(
+    tenancy: Tenancy, owner: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiplatform.tenancy.auth.CACHE_SIZE", 4)
+    texts = [tenancy.keys.create(owner, name=f"k{n}", role=Role.VIEWER).text for n in range(10)]
+    for text_of_key in texts * 2:
+        assert as_caller(tenancy, text_of_key).role is Role.VIEWER
