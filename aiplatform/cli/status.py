@@ -66,11 +66,12 @@ def _show(status: Any) -> None:
     parts = [ray, tr(N_("{count} processes, {memory:.1f} GiB"), count=status.num_processes, memory=_gib(status))]
     if seconds is not None:
         parts.append(tr(N_("up for {duration}"), duration=_duration(seconds)))
-    console().print(f"  {'Ray':<24}{' · '.join(parts)}", markup=False)
+    width = max([len(one.name) for one in status.applications] + [len("platform")]) + 3
+    console().print(f"  {'Ray':<{width}}{' · '.join(parts)}", markup=False)
     for application in sorted(status.applications, key=lambda one: (one.name.startswith("model-"), one.name)):
         text = application.status.lower().replace("_", " ")
         problem = f": {application.problem}" if application.problem else ""
-        console().print(f"  {application.name:<24}{text}{problem}", markup=False)
+        console().print(f"  {application.name:<{width}}{text}{problem}", markup=False)
     if status.problem:
         console().print(f"  ! {status.problem}", markup=False)
 

@@ -9,6 +9,7 @@ from aiplatform.serve.compute import HandleHost
 from aiplatform.serve.openai import OpenAIDoor
 from aiplatform.tenancy.middleware import AuthenticationMiddleware
 from aiplatform.tracing.endpoint import TracesEndpoint
+from aiplatform.tracing.status_bodies import StatusBodies
 
 PREFIX = "/v1"
 TRACES_PATH = "/v1/traces"
@@ -52,4 +53,4 @@ class Door:
 
 def build_door(services: Services) -> ASGIApp:
     """The application, behind authentication."""
-    return AuthenticationMiddleware(Door(services), services.tenancy.authenticator, services.settings)
+    return StatusBodies(AuthenticationMiddleware(Door(services), services.tenancy.authenticator, services.settings))

@@ -18,6 +18,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.gateway import bootstrap
 from aiplatform.gateway.installation import Installation, exclusive, make_folders
 from aiplatform.gateway.report import Report, Step
+from aiplatform.gateway.restoring import wait_restored, wanted_deployments
 from aiplatform.gateway.serve_config import APPLICATIONS, ServePlan, serve_config
 from aiplatform.gateway.settings_file import fingerprint, write_settings
 from aiplatform.runtime import head, processes, state
@@ -26,8 +27,8 @@ from aiplatform.runtime.model import RayState
 from aiplatform.runtime.ports_in_use import choose_block, require_free
 from aiplatform.runtime.serve_rest import Application, ApplicationStatus, ServeRest
 
-APPLICATIONS_TIMEOUT_S: Final = 240.0
-READY_TIMEOUT_S: Final = 30.0
+APPLICATIONS_TIMEOUT_S: Final = 360.0
+READY_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.2
 
 
@@ -124,10 +125,14 @@ def _is_mended(here: Installation, running: RayState, report: Report) -> bool:
 
 def _start_all(here: Installation, report: Report, inherited: Mapping[str, str]) -> None:
     try:
-        _run_applications(here, _start_ray(here, report, inherited), report)
+        started = _start_ray(here, report, inherited)
+        _run_applications(here, started, report)
     except BaseException:
         _stop(here)
         raise
+    if wanted_deployments(here):
+        with report.step(N_("deployments")) as step:
+            wait_restored(here, step, since_ns=started.started_ns)
 
 
 def _run_applications(here: Installation, running: RayState, report: Report) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from aiplatform import __version__
@@ -21,7 +22,7 @@ from aiplatform.serve.oip import InferenceDoor
 from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.middleware import secure
 from aiplatform.tenancy.permissions import Permission
-from aiplatform.tenancy.routing import Routes, attach
+from aiplatform.tenancy.routing import Guarded, Routes, attach
 from aiplatform.tenancy.sign_in import build_sign_in_routes
 from aiplatform.tracing import routes as tracing_routes
 from aiplatform.train import routes as train_routes
@@ -70,7 +71,10 @@ def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
 def _inference(rooms: Rooms) -> Routes:
     """The Open Inference Protocol at `/v2`: health is public there, and the door asks for what else needs."""
     routes = Routes(include_in_schema=False)
-    routes.mount_guarded("/v2", OnFirstCall(rooms), permission=Permission.PUBLIC)
+    door = OnFirstCall(rooms)
+    routes.mount_guarded("/v2", door, permission=Permission.PUBLIC)
+    # A mount answers what lies below its path; the protocol's own description lies at the path itself.
+    routes.routes.append(Route("/v2", Guarded(door, Permission.PUBLIC)))
     return routes
 
 
