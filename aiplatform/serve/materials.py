@@ -6,6 +6,7 @@ Everything comes through the platform's HTTP interface, with the cluster's own k
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -41,13 +42,13 @@ class Materials:
 
     def version(self, ref: VersionRef) -> Path:
         """The folder with a registered version's files."""
-        from aiplatform.registry.models_api import download  # noqa: PLC0415 - registered versions alone need it
+        from aiplatform.registry import models_api  # noqa: PLC0415 - registered versions alone need it
 
-        reference = f"{ref.name}@{ref.version}"
-        return self._once(
-            self._folder / "versions" / reference,
-            lambda draft: download(reference, draft, client=self._client),
-        )
+        found = models_api.get(f"{ref.name}@{ref.version}", client=self._client)
+        # Number and name come again when a platform is made anew at the same address; source and time do not.
+        mark = _digest(f"{found.source}\0{found.created_ns}".encode())
+        place = self._folder / "versions" / f"{found.name}@{found.version}-{mark}"
+        return self._once(place, lambda draft: models_api.download(found, draft, client=self._client))
 
     def code(self, path: str) -> Path:
         """The folder with the user's modules, from the zip at an artifact's path.
@@ -55,21 +56,8 @@ class Materials:
         Raises:
             InvalidError: The artifact is no zip, or reaches out of its folder.
         """
-        place = self._folder / "code" / hashlib.sha256(path.encode()).hexdigest()
-        return self._once(place, lambda draft: self._unpack(path, draft))
-
-    def _unpack(self, path: str, folder: Path) -> None:
-        with tempfile.TemporaryFile() as packed:
-            with self._client.stream("GET", f"/api/v1/artifacts/{quote(path)}") as response:
-                for part in response.iter_bytes():
-                    packed.write(part)
-            try:
-                with zipfile.ZipFile(packed) as archive:
-                    extract(archive, folder)
-            except zipfile.BadZipFile:
-                raise InvalidError(
-                    N_("The artifact {path!r} is no zip of modules."), reason="deployment.code", path=path
-                ) from None
+        content = self._client.request("GET", f"/api/v1/artifacts/{quote(path)}").content
+        return self._once(self._folder / "code" / _digest(content), lambda draft: unpack(path, content, draft))
 
     @staticmethod
     def _once(place: Path, fetch: Callable[[Path], object]) -> Path:
@@ -90,19 +78,29 @@ class Materials:
         return place
 
 
-def extract(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Unpack into `folder`.
+def unpack(path: str, content: bytes, folder: Path) -> None:
+    """Unpack the zip at an artifact's `path` into `folder`.
 
     Raises:
-        InvalidError: A member would land elsewhere, or all together are larger than 256 MiB.
+        InvalidError: It is no zip, a member would land elsewhere, or all together are larger than 256 MiB.
     """
     root = folder.resolve()
-    members = archive.infolist()
-    size_bytes = sum(member.file_size for member in members)
-    outside = next((one for one in members if not (root / one.filename).resolve().is_relative_to(root)), None)
-    if outside is not None or size_bytes > MAX_CODE_BYTES:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            is_large = sum(member.file_size for member in members) > MAX_CODE_BYTES
+            if is_large or not all((root / one.filename).resolve().is_relative_to(root) for one in members):
+                raise InvalidError(
+                    N_("The zip {path!r} cannot be unpacked: it exceeds 256 MiB, or reaches out of its folder."),
+                    reason="deployment.code",
+                    path=path,
+                )
+            archive.extractall(root)
+    except zipfile.BadZipFile:
         raise InvalidError(
-            N_("The zip of modules cannot be unpacked: it is larger than 256 MiB, or reaches out of its folder."),
-            reason="deployment.code",
-        )
-    archive.extractall(root)
+            N_("The artifact {path!r} is no zip of modules."), reason="deployment.code", path=path
+        ) from None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

@@ -3,6 +3,7 @@
 import io
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,10 @@ import pytest
 from aiplatform.client.credentials import Credentials
 from aiplatform.client.http import Client
 from aiplatform.core.errors import InvalidError, NotFoundError
+from aiplatform.registry import models_api
+from aiplatform.registry.model import Lineage, ModelVersion
 from aiplatform.serve.materials import Materials
+from aiplatform.serve.model import VersionRef
 
 
 def packed(**files: str) -> bytes:
@@ -42,12 +46,37 @@ def materials(artifacts: Artifacts, folder: Path) -> Materials:
     return Materials("default", folder=folder, client=Client(credentials, transport=httpx.MockTransport(artifacts)))
 
 
-def test_modules_are_fetched_once_and_unpacked(tmp_path: Path) -> None:
+def test_modules_are_fetched_and_unpacked_where_they_are_not_yet(tmp_path: Path) -> None:
     artifacts = Artifacts(**{"a.zip": packed(**{"pkg/mod.py": "X = 1"})})
+    first, again = (materials(artifacts, tmp_path).code("code/a.zip") for _ in range(2))
+    assert first == again
+    assert (first / "pkg" / "mod.py").read_text() == "X = 1"
+    artifacts.artifacts["a.zip"] = packed(**{"pkg/mod.py": "X = 2"})
+    assert (materials(artifacts, tmp_path).code("code/a.zip") / "pkg" / "mod.py").read_text() == "X = 2"
+
+
+def test_a_versions_files_are_fetched_once_until_the_platform_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = ModelVersion(
+        name="qa", version=3, aliases=(), description="", source="mlflow-artifacts:/models/qa/k", loader=None,
+        signature=None, metrics={}, tags={}, lineage=Lineage(), created_ns=1, created_by="user:lin",
+    )  # fmt: skip
+    fetched: list[str] = []
+
+    def download(found: ModelVersion, folder: Path, *, client: Client) -> Path:
+        fetched.append(found.source)
+        (folder / "weights").write_text(str(found.created_ns))
+        return folder
+
+    monkeypatch.setattr(models_api, "get", lambda reference, client: version)
+    monkeypatch.setattr(models_api, "download", download)
+    ref = VersionRef(name="qa", version=3)
     for _ in range(2):
-        folder = materials(artifacts, tmp_path).code("code/a.zip")
-        assert (folder / "pkg" / "mod.py").read_text() == "X = 1"
-    assert artifacts.asked == ["/api/v1/artifacts/code/a.zip"]
+        assert (materials(Artifacts(), tmp_path).version(ref) / "weights").read_text() == "1"
+    assert len(fetched) == 1
+    version = replace(version, created_ns=2)
+    assert (materials(Artifacts(), tmp_path).version(ref) / "weights").read_text() == "2"
 
 
 def test_many_replicas_that_fetch_at_once_end_with_one_folder(tmp_path: Path) -> None:
