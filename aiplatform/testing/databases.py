@@ -41,8 +41,8 @@ def empty_postgres(server: PostgresServer, database: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
             [database],
         )
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+        names = [sql.Identifier(table.name) for table in reversed(metadata.sorted_tables)]
+        connection.execute(sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(name) for name in names))
 
 
 def _leave_wal(database: Database) -> None:

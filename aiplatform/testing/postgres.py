@@ -70,11 +70,6 @@ class PostgresServer:
             connection.execute(create.format(*map(sql.Identifier, (name, ROLE, template))))
         return self.url(name)
 
-    def drop_database(self, name: str) -> None:
-        """Remove a database, whoever is still connected."""
-        with self.admin() as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
     def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """A connection as the server's superuser, which ignores every policy."""
         return psycopg.connect(host=str(self._folder), user=ADMIN, dbname=database, autocommit=True)

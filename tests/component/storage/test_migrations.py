@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from aiplatform.storage.tables import metadata
 from aiplatform.testing.databases import create_schema
 from aiplatform.testing.postgres import PostgresServer
 
+_NUMBERS = count()
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Database, Database]]:
@@ -30,9 +33,8 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Datab
             urls = [f"sqlite:///{tmp_path / name}.db" for name in names]
         else:
             server: PostgresServer = request.getfixturevalue("postgres_server")
-            urls = [server.create_database(name) for name in names]
-            for name in names:
-                ending.callback(server.drop_database, name)
+            # Left to end with the server: dropping a database makes it write everything down first.
+            urls = [server.create_database(f"{name}_{next(_NUMBERS)}") for name in names]
         migrated, declared = (Database(url) for url in urls)
         ending.callback(migrated.close)
         ending.callback(declared.close)
@@ -101,7 +103,6 @@ def test_a_role_that_ignores_the_policies_does_not_migrate(postgres_server: Post
         migrate(free)
     assert caught.value.full_code == "database.role_unbound"
     free.close()
-    postgres_server.drop_database("freely")
 
 
 def tables(database: Database) -> set[str]:
