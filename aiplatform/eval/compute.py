@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
@@ -24,6 +25,8 @@ from aiplatform.eval.inputs import Source
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import ModelKind, RowFile
 from aiplatform.tracing import sdk
+
+logger = logging.getLogger(__name__)
 
 CALLED_BATCH_ROWS: Final = 32
 STORED_BATCH_ROWS: Final = 4096
@@ -147,16 +150,28 @@ def connect() -> None:
 
 
 class _BlockWorker:
-    """Evaluates the batches that Ray Data hands it; one instance a worker."""
+    """Evaluates the batches that Ray Data hands it; one instance a worker.
+
+    What goes wrong comes back as a result too: Ray would keep the words of an error and lose its kind.
+    """
 
     def __init__(self, plan: Plan, sink: RowSink) -> None:
         if plan.credentials is not None:
             where = plan.credentials
             sdk.init(where.project_id, url=where.url, key=where.key, service_name="evaluation")
-        self._evaluator = BlockEvaluator(plan, sink)
+        self._make = partial(BlockEvaluator, plan, sink)
+        self._evaluator: BlockEvaluator | None = None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        result = self._evaluator.evaluate(batch.to_pylist())
+        try:
+            if self._evaluator is None:
+                self._evaluator = self._make()
+            result: BlockResult | AIPlatformError = self._evaluator.evaluate(batch.to_pylist())
+        except AIPlatformError as error:
+            result = error
+        except Exception as error:
+            logger.exception("a block failed", extra={"run_id": self._make.args[0].run_id})
+            result = _worker_failed(error)
         sdk.flush(FLUSH_S)
         return pa.table({"result": pa.array([pickle.dumps(result)], pa.binary())})
 
@@ -224,8 +239,10 @@ def _watched(blocks: ray.data.Dataset, workers: Workers, on_wait: Callable[[], A
                 continue
             if result is None:
                 return
+            if isinstance(result, AIPlatformError | KeyboardInterrupt):
+                raise result
             if isinstance(result, BaseException):
-                raise _explained(result)
+                raise _worker_failed(result) from result
             last = time.monotonic()
             yield result
     finally:
@@ -244,24 +261,13 @@ def _check_stall(workers: Workers, last: float) -> None:
     )
 
 
-def _explained(error: BaseException) -> BaseException:
-    """The platform's own error that a worker raised, or one line about what else happened."""
-    seen: set[int] = set()
-    place: BaseException | None = error
-    innermost = error
-    while place is not None and id(place) not in seen:
-        seen.add(id(place))
-        if isinstance(place, AIPlatformError):
-            return place
-        innermost = place
-        place = getattr(place, "cause", None) or place.__cause__ or place.__context__
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return error
+def _worker_failed(error: BaseException) -> RemoteError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return RemoteError(
         N_("The evaluation failed in a worker: {problem}"),
         hint=N_("The job's log holds the whole traceback."),
         reason="evaluation.worker",
-        problem=f"{type(innermost).__name__}: {innermost}"[:1000],
+        problem=f"{type(error).__name__}: {lines[0] if lines else ''}"[:1000],
     )
 
 

@@ -24,6 +24,13 @@ class RowFiles(Protocol):
 class EvaluationJobs(Protocol):
     """Runs jobs for a tenant; `aiplatform.jobs.service.Jobs` does."""
 
+    def require_cluster(self, caller: Caller) -> None:
+        """Nothing, where this tenant's code may run here.
+
+        Raises:
+            PermissionDeniedError: It may not.
+        """
+
     def submit(self, caller: Caller, spec: JobSpec) -> Job:
         """Start a job; the same submission id again answers with the job that it started.
 

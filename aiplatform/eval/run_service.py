@@ -54,6 +54,8 @@ class RunService:
         """
         caller.require(Permission.EVALUATIONS_WRITE)
         spec = parse_spec(new.spec) if start else None
+        if spec is not None:
+            self._jobs_of(caller)
         run_id = check_run_id(new.run_id or new_id("eval"))
         run = self._fresh(caller, run_id, new, status=RunStatus.QUEUED if start else RunStatus.RUNNING)
         if not self._store.add(caller.scope, run):
@@ -180,13 +182,7 @@ class RunService:
         return [("evaluations.sweep", SWEEP_EVERY_S, self.sweep)]
 
     def _start(self, caller: Caller, run: EvaluationRun, spec: EvalSpec) -> EvaluationRun:
-        if self._jobs is None:
-            raise ConflictError(
-                N_("No jobs can be started here."),
-                hint=N_("Run `aiplatform evaluations run` or `python -m aiplatform.eval` where Ray is."),
-                reason="evaluation.no_jobs",
-            )
-        job = self._jobs.submit(
+        job = self._jobs_of(caller).submit(
             caller,
             JobSpec(
                 entrypoint=entrypoint(run.run_id),
@@ -197,6 +193,17 @@ class RunService:
             ),
         )
         return self._changed(caller, run.run_id, lambda open_run: replace(open_run, job_id=job.job_id))
+
+    def _jobs_of(self, caller: Caller) -> EvaluationJobs:
+        """What starts jobs for this caller; asked before anything is written."""
+        if self._jobs is None:
+            raise ConflictError(
+                N_("No jobs can be started here."),
+                hint=N_("Run `aiplatform evaluations run` or `python -m aiplatform.eval` where Ray is."),
+                reason="evaluation.no_jobs",
+            )
+        self._jobs.require_cluster(caller)
+        return self._jobs
 
     def _changed(self, caller: Caller, run_id: str, changed: Callable[[EvaluationRun], EvaluationRun]) -> EvaluationRun:
         run = self._store.change(caller.scope, run_id, self._clock.now_ns(), changed)

@@ -81,7 +81,7 @@ def test_functions_answer_and_a_failed_call_is_that_rows_alone(function: Callabl
 
 def test_a_class_is_made_once_a_worker() -> None:
     Loaded.made = 0
-    plan = Plan(run_id="eval-1", model=FunctionModel(function=Loaded), scorers=resolve(["exact_match"]))
+    plan = Plan(run_id="eval-1", model=model_of(Loaded), scorers=resolve(["exact_match"]))
     worker = BlockEvaluator(plan, MemorySink())
     worker.evaluate(RECORDS)
     worker.evaluate(RECORDS)

@@ -67,7 +67,8 @@ def test_ndcg_equals_sklearn(relevant: list[bool], k: int) -> None:
 
 
 def test_rows_that_expect_nothing_to_be_found_are_not_applicable() -> None:
-    for expected in (None, {"ids": []}, []):
+    cases: tuple[Any, ...] = (None, {"ids": []}, [])
+    for expected in cases:
         assert score_of("hit@1", row(found("a"), expected)).state is ScoreState.NOT_APPLICABLE
 
 
