@@ -126,9 +126,10 @@ class OpenAIDoor:
         return found
 
     async def _chat(self, request: Request) -> None:
-        body = checked_chat(parse_object(await asgi.read_body(request.scope, request.receive)))
+        raw = await asgi.read_body(request.scope, request.receive)
+        body = checked_chat(parse_object(raw))
         span = self._open_span(request, "chat", body)
-        call = self._call(request, span, await self._deployment(request, span, body["model"]), Method.CHAT, body)
+        call = self._call(request, span, await self._deployment(request, span, body["model"]), Method.CHAT, raw)
         frame = {
             "completion_id": f"chatcmpl-{request.request_id}",
             "model": body["model"],
@@ -173,9 +174,10 @@ class OpenAIDoor:
         yield b"[DONE]"
 
     async def _embeddings(self, request: Request) -> None:
-        body = checked_embeddings(parse_object(await asgi.read_body(request.scope, request.receive)))
+        raw = await asgi.read_body(request.scope, request.receive)
+        body = checked_embeddings(parse_object(raw))
         span = self._open_span(request, "embeddings", body)
-        call = self._call(request, span, await self._deployment(request, span, body["model"]), Method.EMBED, body)
+        call = self._call(request, span, await self._deployment(request, span, body["model"]), Method.EMBED, raw)
         result = await self._answer(call)
         answer = embeddings_from(result, model=body["model"], is_base64=body.get("encoding_format") == "base64")
         if result["embeddings"]:
@@ -218,9 +220,7 @@ class OpenAIDoor:
         return deployment
 
     @staticmethod
-    def _call(
-        request: Request, span: OpenSpan, deployment: Deployment, method: Method, body: Mapping[str, Any]
-    ) -> ModelCall:
+    def _call(request: Request, span: OpenSpan, deployment: Deployment, method: Method, raw: bytes) -> ModelCall:
         context = span.context
         return ModelCall(
             application=deployment.application,
@@ -228,7 +228,7 @@ class OpenAIDoor:
             principal=request.caller.principal,
             method=method,
             request_id=request.request_id,
-            body=orjson.dumps(body),
+            body=raw,
             traceparent=context.traceparent,
             tracestate=context.tracestate or None,
         )

@@ -12,6 +12,8 @@ import importlib
 import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +21,9 @@ from aiplatform.core.errors import AIPlatformError, ConfigError, InvalidError, R
 from aiplatform.core.i18n import N_
 from aiplatform.serve.ports import Method
 from aiplatform.serve.tensors import arrays_from, outputs_from
+
+NUM_THREADS: Final = 32
+"""Calls of plain functions that run at the same time; further ones wait."""
 
 _END: Final = object()
 _CHAT_OWN_FIELDS: Final = frozenset({"model", "messages"})
@@ -73,6 +78,7 @@ class ModelRunner:
             )
         self._name = name
         self._model = model
+        self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="model")
 
     async def call(self, method: Method, request: Mapping[str, Any]) -> dict[str, Any]:
         """The whole answer.
@@ -95,14 +101,14 @@ class ModelRunner:
         """
         with _told(self._name):
             result = await self._invoke(Method.CHAT, request["messages"], {**_options(request), "stream": True})
-            async for item in _items(result):
+            async for item in _items(result, self._threads):
                 yield _part(item)
 
     async def _chat(self, request: Mapping[str, Any]) -> dict[str, Any]:
         result = await self._invoke(Method.CHAT, request["messages"], _options(request))
         if isinstance(result, str | Mapping):
             return _answer(result)
-        return joined([_part(item) async for item in _items(result)])
+        return joined([_part(item) async for item in _items(result, self._threads)])
 
     async def _embed(self, request: Mapping[str, Any]) -> dict[str, Any]:
         given = request["input"]
@@ -141,7 +147,9 @@ class ModelRunner:
             return await function(first, **taken)
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             return function(first, **taken)
-        result = await asyncio.to_thread(function, first, **taken)
+        context = contextvars.copy_context()
+        work = partial(context.run, function, first, **taken)
+        result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         return await result if inspect.isawaitable(result) else result
 
 
@@ -210,7 +218,7 @@ def _part(item: Any) -> dict[str, Any]:
     )
 
 
-async def _items(result: Any) -> AsyncIterator[Any]:
+async def _items(result: Any, threads: Executor) -> AsyncIterator[Any]:
     """What a result consists of; a generator's own code runs in threads, always in one and the same context."""
     if isinstance(result, str):
         yield result
@@ -232,12 +240,12 @@ async def _items(result: Any) -> AsyncIterator[Any]:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         try:
-            while (item := await loop.run_in_executor(None, context.run, _next, result)) is not _END:
+            while (item := await loop.run_in_executor(threads, context.run, _next, result)) is not _END:
                 yield item
         finally:
             close = getattr(result, "close", None)
             if close is not None:
-                await asyncio.shield(loop.run_in_executor(None, context.run, close))
+                await asyncio.shield(loop.run_in_executor(threads, context.run, close))
     else:
         raise RemoteError(
             N_("The model returned {kind}; a text, a dictionary or a generator is needed."),
