@@ -217,6 +217,8 @@ def _spans(body: bytes) -> Sequence[object]:
 
 
 def _count(database: Path) -> int:
+    if not database.exists():  # MLflow makes its database with the first request
+        return 0
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     try:
         count: int = connection.execute("SELECT count(*) FROM spans").fetchone()[0]

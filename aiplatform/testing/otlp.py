@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 SECOND_NS: Final = 1_000_000_000
 
@@ -66,7 +66,7 @@ def make_span(
         attributes=[KeyValue(key=key, value=any_value_of(value)) for key, value in (attributes or {}).items()],
     )
     if error is not None:
-        found.status.code = 2
+        found.status.code = Status.STATUS_CODE_ERROR
         found.status.message = error
     return found
 

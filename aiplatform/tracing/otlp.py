@@ -33,7 +33,7 @@ MAX_NAME: Final = 400
 ProjectChooser = Callable[[str, bool], str | None]
 """From a project that a resource asks for, and whether it must exist, to the project its spans go to; None refuses."""
 
-_GRPC_CODES: Final = {
+GRPC_CODES: Final = {
     "INVALID_ARGUMENT": 3,
     "NOT_FOUND": 5,
     "ALREADY_EXISTS": 6,
@@ -145,17 +145,18 @@ def answer(result: IngestResult, media_type: str) -> bytes:
     if result.rejected:
         response.partial_success.rejected_spans = result.rejected
         response.partial_success.error_message = translate(result.problem or "", DEFAULT_LOCALE)
-    return _encoded(response, media_type)
+    return encoded(response, media_type)
 
 
 def failure(error: AIPlatformError, media_type: str, locale: str = DEFAULT_LOCALE) -> bytes:
     """The body of a failure: `google.rpc.Status`."""
     hint = error.localized_hint(locale)
     message = f"{error.localized(locale)} {hint}" if hint else error.localized(locale)
-    return _encoded(RpcStatus(code=_GRPC_CODES.get(error.grpc_status, 2), message=message), media_type)
+    return encoded(RpcStatus(code=GRPC_CODES.get(error.grpc_status, 2), message=message), media_type)
 
 
-def _encoded(message: Message, media_type: str) -> bytes:
+def encoded(message: Message, media_type: str) -> bytes:
+    """A message in the encoding of a request."""
     if media_type == JSON:
         return json_format.MessageToJson(message, indent=None).encode()
     return message.SerializeToString()

@@ -14,18 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aiplatform.tracing.model import SpanDetail
-from aiplatform.tracing.values import plain_text
-
-MAX_INDEXED: Final = 100_000
-"""Characters of one span that the index reads."""
-
 MAX_WORD: Final = 64
 """Characters of one word that count; longer ones are blobs, and PostgreSQL's index holds no word of megabytes."""
 
 MAX_TERMS: Final = 16
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002ebef"
 _RUN: Final = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
+_CJK_RUN: Final = re.compile(f"[{_CJK}]+")
+_LONG_WORD: Final = re.compile(f"[^\\W_]{{{MAX_WORD + 1},}}")
 _FIRST_CJK: Final = re.compile(f"[{_CJK}]")
 _TERM: Final = re.compile(r'"([^"]*)"|(\S+)')
 
@@ -82,24 +78,22 @@ def read_query(query: str) -> list[Term]:
     return terms[:MAX_TERMS]
 
 
-def indexed_text(detail: SpanDetail) -> str:
-    """What of a span can be searched: its name, all that went in and came out, and what went wrong."""
-    pieces = [detail.row.name]
-    for message in (*detail.input_messages, *detail.output_messages):
-        for part in message.parts:
-            pieces.append(part.text or "")
-            pieces.append(part.tool_name or "")
-            if part.data is not None:
-                pieces.append(plain_text(part.data))
-    # Messages were mostly read out of these two, so they are taken only where there were none.
-    if not detail.input_messages:
-        pieces.append(plain_text(detail.input))
-    if not detail.output_messages:
-        pieces.append(plain_text(detail.output))
-    if detail.tool_call is not None:
-        pieces.extend(plain_text(item) for item in (detail.tool_call.name, detail.tool_call.arguments))
-        pieces.append(plain_text(detail.tool_call.result))
-    pieces.extend(passage.text for passage in detail.passages)
-    pieces.extend(text for text in (detail.error_type, detail.error_message) if text)
-    found = dict.fromkeys(piece for piece in pieces if piece)
-    return folded("\n".join(found)[:MAX_INDEXED]).replace("\x00", " ")
+def index_form(text: str) -> str:
+    """A folded text as FTS5 is to read it: it finds the same words in it as `words_of`, at a fraction of the time.
+
+    FTS5 splits letters and digits from the rest by itself; only what it cannot know is written out here: the pairs of
+    CJK characters, and the end of words that are too long.
+    """
+    if not text.isascii():
+        text = _CJK_RUN.sub(_pairs, text)
+    if any(len(piece) > MAX_WORD for piece in text.split()):  # looking for long words themselves takes ten times longer
+        return _LONG_WORD.sub(_cut, text)
+    return text
+
+
+def _pairs(run: re.Match[str]) -> str:
+    return f" {' '.join(words_of(run[0]))} "
+
+
+def _cut(word: re.Match[str]) -> str:
+    return word[0][:MAX_WORD]

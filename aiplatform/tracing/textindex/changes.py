@@ -6,19 +6,18 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select
 
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import SystemTransaction, Transaction
 from aiplatform.storage.tables.tracing import span_changes
-from aiplatform.tracing.normalise import read_detail
-from aiplatform.tracing.store.rows import span_of
-from aiplatform.tracing.store.statements import BONE_COLUMNS, rows
-from aiplatform.tracing.words import folded, indexed_text
+from aiplatform.tracing.searchable import searchable_text
+from aiplatform.tracing.store.statements import rows
+from aiplatform.tracing.words import folded
 
 KEY_BYTES = 28
-_READ_COLUMNS = ", ".join(f"s.{name.strip()}" for name in BONE_COLUMNS.split(","))
 
 logger = logging.getLogger(__name__)
 
@@ -75,21 +74,20 @@ def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanTex
         trace_ids, span_ids, days = zip(*keys, strict=True)
         parameters = {"trace_ids": list(trace_ids), "span_ids": list(span_ids), "days": list(days)}  # type: ignore[dict-item]
     sql = (
-        f"SELECT s.trace_id, s.error, s.raw, {_READ_COLUMNS} FROM {source} "  # noqa: S608 - constants
+        f"SELECT s.trace_id, s.span_id, s.start_ns, s.name, s.raw FROM {source} "  # noqa: S608 - constants
         "WHERE s.tenant_id = :tenant_id AND s.project_id = :project_id"
     )
     return [_text(row) for row in rows(tx, sql, **parameters)]
 
 
-def _text(row: object) -> SpanText:
-    found = span_of(row, row.trace_id)  # type: ignore[attr-defined]
+def _text(row: Any) -> SpanText:
     try:
-        body = indexed_text(read_detail(found, bytes(row.raw), resource=b"", scope=b""))  # type: ignore[attr-defined]
+        body = searchable_text(bytes(row.raw))
     except Exception:
         # One span that cannot be read must not keep all later ones from being found.
-        logger.exception("a span cannot be read for the text index", extra={"trace_id": found.trace_id})
-        body = folded(found.name)
-    return SpanText(trace_id=found.trace_id, span_id=found.span_id, start_ns=found.start_ns, body=body)
+        logger.exception("a span cannot be read for the text index", extra={"trace_id": row.trace_id})
+        body = folded(row.name)
+    return SpanText(trace_id=row.trace_id, span_id=row.span_id, start_ns=row.start_ns, body=body)
 
 
 def _keys(packed: bytes) -> Iterator[tuple[str, str, int]]:

@@ -20,7 +20,7 @@ from aiplatform.storage.database import Database
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.textindex.changes import Change, SpanText, forget, oldest_changes, texts
 from aiplatform.tracing.textindex.ports import Matches
-from aiplatform.tracing.words import Term, read_query, words_of
+from aiplatform.tracing.words import Term, index_form, read_query
 
 MAX_MATCHES: Final = 20_000
 BUSY_TIMEOUT_MS: Final = 250
@@ -170,12 +170,12 @@ def _put(connection: sqlite3.Connection, scope: Scope, text: SpanText) -> None:
     )
     connection.execute(
         "INSERT INTO words (rowid, scope, body) VALUES (?, ?, ?)",
-        (made.lastrowid, _scope_word(scope), " ".join(words_of(text.body))),
+        (made.lastrowid, _scope_word(scope), index_form(text.body)),
     )
 
 
 def _take_out(connection: sqlite3.Connection, doc_id: int, scope: Scope, packed: bytes) -> None:
-    body = " ".join(words_of(zlib.decompress(packed).decode()))
+    body = index_form(zlib.decompress(packed).decode())
     connection.execute(
         "INSERT INTO words (words, rowid, scope, body) VALUES ('delete', ?, ?, ?)", (doc_id, _scope_word(scope), body)
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
@@ -18,26 +18,30 @@ import aiplatform as aip
 from aiplatform.tracing.sdk import carry_to, carrying
 
 
-@ray.remote(num_cpus=0)
+def remote(**options: Any) -> Callable[[Any], Any]:
+    decorate: Callable[[Any], Any] = ray.remote(num_cpus=0, **options)
+    return decorate
+
+
+@remote()
 def leaf(text: str) -> str:
     with aip.span(f"leaf {text}"):
         return text
 
 
-@ray.remote(num_cpus=0)
+@remote()
 def task(text: str, *, times: int = 1) -> str:
     with aip.span(f"task {text}"):
         return str(ray.get(leaf.remote(text))) * times
 
 
-@ray.remote(num_cpus=0, num_returns="streaming")
+@remote(num_returns="streaming")
 def stream(count: int) -> Iterator[int]:
     for number in range(count):
         with aip.span(f"item {number}"):
             yield number
 
 
-@ray.remote(num_cpus=0)
 class Counter:
     def __init__(self, start: int) -> None:
         self._count = start
@@ -52,7 +56,6 @@ class Counter:
         return 1
 
 
-@ray.remote(num_cpus=0)
 class AsyncWorker:
     async def work(self, name: str) -> str:
         with aip.span(f"work {name}"):
@@ -60,7 +63,6 @@ class AsyncWorker:
             return name
 
 
-@serve.deployment(ray_actor_options={"num_cpus": 0})
 @carrying
 class Model:
     async def answer(self, question: str) -> str:
@@ -69,15 +71,20 @@ class Model:
             return question.upper()
 
 
+OnRay: Any = remote()(Counter)
+AsyncOnRay: Any = remote()(AsyncWorker)
+Served: Any = serve.deployment(ray_actor_options={"num_cpus": 0})(Model)
+
+
 def traced() -> str:
     with aip.span("driver") as root:
         assert ray.get(task.remote("one", times=2)) == "oneone"
         assert ray.get(task.options(name="named").remote(text="two")) == "two"
         assert [ray.get(item) for item in stream.remote(2)] == [0, 1]
-        counter = Counter.remote(40)
+        counter = OnRay.remote(40)
         assert ray.get(counter.add.remote(2)) == 42
         assert ray.get(counter.version.remote()) == 1
-        worker = AsyncWorker.remote()
+        worker = AsyncOnRay.remote()
         assert ray.get([worker.work.remote("a"), worker.work.options(name="x").remote("b")]) == ["a", "b"]
         handle: Any = serve.get_app_handle("model")
         assert carry_to(handle).answer.remote("hi").result(timeout_s=60) == "HI"
@@ -96,7 +103,7 @@ def main() -> None:
         configure_logging=False,
     )
     serve.start(proxy_location="Disabled")
-    serve.run(Model.bind(), name="model", route_prefix=None)
+    serve.run(Served.bind(), name="model", route_prefix=None)
     aip.init()
     with_init_before = ray.get(task.remote("untraced"))
     assert with_init_before == "untraced"

@@ -113,7 +113,8 @@ def test_the_same_ids_coexist_in_two_tenants_and_two_projects(traces: Traces) ->
 
 def test_nothing_tells_of_another_tenants_trace(traces: Traces) -> None:
     ingest(traces, make_span(), scope=OTHER_TENANT)
-    missing, foreign = [], []
+    missing: list[str] = []
+    foreign: list[str] = []
     for found, trace_id in ((missing, trace_id_of(9).hex()), (foreign, TRACE_ID)):
         for ask in (lambda id_: traces.get(SCOPE, id_), lambda id_: traces.span(SCOPE, id_, span_id_of(1).hex())):
             with pytest.raises(NotFoundError) as raised:

@@ -10,17 +10,18 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from google.rpc.status_pb2 import Status
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 
-from aiplatform.core.errors import NotFoundError, TransientError
+from aiplatform.core.errors import NotFoundError, TransientError, UnauthenticatedError
 from aiplatform.testing.otlp import export_request, make_span, span_id_of, trace_id_of
 from aiplatform.tracing.endpoint import TracesEndpoint
 from aiplatform.tracing.service import Traces
+from aiplatform.tracing.status_bodies import StatusBodies
 from tests.component.tracing.conftest import SCOPE, KeyNamesCaller
 
 PROTOBUF = "application/x-protobuf"
@@ -237,3 +238,26 @@ def test_a_resource_may_choose_a_known_project_and_no_other(traces: Traces) -> N
     lab = type(SCOPE)(tenant_id="acme", project_id="lab")
     assert [item.trace_id for item in traces.list(lab).items] == [TRACE_ID]
     assert [item.trace_id for item in traces.list(SCOPE).items] == [trace_id_of(2).hex()]
+
+
+@pytest.mark.parametrize("media_type", [PROTOBUF, "application/json"])
+def test_layers_in_front_answer_as_otlp_wants(media_type: str) -> None:
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        body = json.dumps(UnauthenticatedError("This needs an API key.", hint="Send one.").body("en")).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"x", b"y")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        await send({"type": "http.response.body", "body": body[:9], "more_body": True})
+        await send({"type": "http.response.body", "body": body[9:]})
+
+    response = post(StatusBodies(layer), b"", {"content-type": media_type})
+    assert (response.status_code, response.headers["x"], response.headers["content-type"]) == (401, "y", media_type)
+    if media_type == PROTOBUF:
+        assert problem_of(response) == Status(code=16, message="This needs an API key. Send one.")
+    else:
+        assert response.json() == {"code": 16, "message": "This needs an API key. Send one."}
+
+
+def test_answers_of_the_endpoint_pass_untouched(app: KeyNamesCaller) -> None:
+    for headers, body in (({}, one_span()), ({}, b"\xff"), ({"content-type": "application/json"}, b"{")):
+        direct, wrapped = post(app, body, headers), post(StatusBodies(app), body, headers)
+        assert (wrapped.status_code, wrapped.content) == (direct.status_code, direct.content)

@@ -12,8 +12,8 @@ from aiplatform.tracing.arrival import read_span
 from aiplatform.tracing.model import Message, Part, SpanDetail, SpanKind
 from aiplatform.tracing.normalise import read_detail
 from aiplatform.tracing.preview import previews
+from aiplatform.tracing.searchable import searchable_text
 from aiplatform.tracing.store.rows import span_of
-from aiplatform.tracing.words import indexed_text
 
 QUESTION = [Message(role="user", parts=(Part(type="text", text="退款在哪里？"),))]
 ANSWER = [Message(role="assistant", parts=(Part(type="text", text="On its way."),), finish_reason="stop")]
@@ -165,7 +165,7 @@ def test_every_dialect_gives_the_same_record(dialect: str) -> None:
 def test_every_dialect_has_previews_and_is_found_by_its_words(dialect: str) -> None:
     raw = make_span(attributes=DIALECTS[dialect]).SerializeToString()
     assert previews(raw) == ("退款在哪里？", "On its way.")
-    body = indexed_text(detail(DIALECTS[dialect]))
+    body = searchable_text(raw)
     assert "退款在哪里" in body
     assert "on its way." in body
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiplatform.tracing.words import folded, read_query, words_of
+from aiplatform.tracing.words import folded, index_form, read_query, words_of
 
 text = st.text(st.characters(codec="utf-8"), max_size=40)
 chinese = st.text("内部错误退款在哪里的了是", min_size=1, max_size=8)
@@ -46,3 +48,10 @@ def test_words_of_a_query_hold_no_syntax(query: str) -> None:
 
 def test_quotes_keep_words_together() -> None:
     assert [term.phrases for term in read_query('late "refund is" x')] == [[["late"]], [["refund", "is"]], [["x"]]]
+
+
+@given(st.lists(st.one_of(text, chinese, st.text("abc", min_size=60, max_size=70))).map("".join))
+def test_the_form_for_fts5_holds_the_same_words(given_text: str) -> None:
+    form = index_form(folded(given_text))
+    # What FTS5 makes of it: runs of letters and digits, CJK ones like any other.
+    assert re.findall(r"[^\W_]+", form) == words_of(folded(given_text))
