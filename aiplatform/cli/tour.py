@@ -60,14 +60,14 @@ def _walk(client: Client, *, is_quiet: bool) -> None:
     printed = list(_followed(job, is_quiet=is_quiet))
     ended = _ended(job)
     if ended.state is not JobState.SUCCEEDED:
-        told = [line for line in printed if line.strip()][-5:]
+        told = [line.removeprefix(lines.ERROR_MARK) for line in printed if line.startswith(lines.ERROR_MARK)]
         raise RemoteError(
             N_("The tour's job {job_id!r} ended as {state}: {problem}"),
             hint=N_("`aiplatform jobs logs {job_id}` shows all that it printed; the next tour goes on from there."),
             reason="tour.failed",
             job_id=job.job_id,
             state=str(ended.state),
-            problem=" ".join(told) or ended.job.message,
+            problem=told[-1] if told else ended.job.message,
         )
 
 

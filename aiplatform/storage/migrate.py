@@ -91,7 +91,8 @@ def _known_revision(connection: Connection) -> str | None:
     if revision is not None and revision not in known:
         raise ConfigError(
             N_(
-                "The database was made by a newer version of aiplatform: its schema is {found!r}, here it is {newest!r}."
+                "The database was made by a newer version of aiplatform: "
+                "its schema is {found!r}, here it is {newest!r}."
             ),
             hint=N_("Install that version again, or restore the copy of the data that you made before it."),
             reason="database.newer",

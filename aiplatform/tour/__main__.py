@@ -7,6 +7,7 @@ import sys
 
 from aiplatform.core.errors import AIPlatformError
 from aiplatform.core.i18n import negotiate
+from aiplatform.tour.progress import ERROR_MARK
 
 
 def main() -> int:
@@ -24,7 +25,7 @@ def main() -> int:
         Tour().run()
         sdk.flush()
     except AIPlatformError as error:
-        sys.stderr.write(f"{error.localized(locale)}\n")
+        sys.stderr.write(f"{ERROR_MARK}{error.localized(locale)}\n")
         if error.hint:
             sys.stderr.write(f"  {error.localized_hint(locale)}\n")
         return 1

@@ -188,7 +188,7 @@ class _Pairs:
         is_right = self._sections[None] == self._sections[self._validation][:, None]
         best_right = scores.masked_fill(~is_right, float("-inf")).amax(1, keepdim=True)
         ranks = 1 + (scores > best_right).sum(1)
-        return {"val_hit@1": float((ranks == 1).float().mean()), "val_mrr": float((1.0 / ranks).mean())}
+        return {"val_hit_at_1": float((ranks == 1).float().mean()), "val_mrr": float((1.0 / ranks).mean())}
 
     def _one_per_section(self, places: torch.Tensor) -> torch.Tensor:
         first: dict[int, int] = {}

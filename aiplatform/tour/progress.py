@@ -34,6 +34,9 @@ STEP_NAMES: Final = {
     Step.ASK: N_("Ask it through the OpenAI client"),
 }
 
+ERROR_MARK: Final = "error: "
+"""Begins the line of the log that says why a tour ended."""
+
 _LINE: Final = re.compile(r"\[ *(?P<at>\d+\.\d) s\] (?P<step>[a-z]+) +(?P<done>\d+)/(?P<total>\d+)(?: (?P<text>.*))?")
 
 

@@ -1,4 +1,4 @@
-"""Where marks stand: domains, ticks and positions in percent, for the SVG of forest plots, waterfalls and histograms."""
+"""Where marks stand: domains, ticks and positions in percent, for forest plots, waterfalls and histograms."""
 
 from __future__ import annotations
 

@@ -58,12 +58,12 @@ def train(config: dict[str, Any]) -> None:
             ray.train.report(metrics, checkpoint=checkpoint)  # every worker reports: it is a meeting point
 
 
-@torch.no_grad()
 def accuracy(model: nn.Module, held_out: TensorDataset) -> float:
     """Share of the held-out pictures that are read rightly."""
     model.eval()
     x, y = held_out.tensors
-    return (model(x).argmax(dim=1) == y).float().mean().item()
+    with torch.inference_mode():
+        return float((model(x).argmax(dim=1) == y).float().mean())
 
 
 def save(model: nn.Module, config: dict[str, Any], folder: Path) -> Checkpoint:
@@ -84,11 +84,11 @@ class Digits:
         self._model.load_state_dict(torch.load(model_path / "model.pt", weights_only=True))
         self._model.eval()
 
-    @torch.no_grad()
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The digit of each row of 64 `pixels` from 0 to 16."""
         pixels = np.asarray(inputs["pixels"], dtype=np.float32).reshape(-1, 64) / 16.0
-        return {"digit": self._model(torch.as_tensor(pixels)).argmax(dim=1).numpy()}
+        with torch.inference_mode():
+            return {"digit": self._model(torch.as_tensor(pixels)).argmax(dim=1).numpy()}
 
 
 def _tensors(pixels: np.ndarray, labels: np.ndarray) -> TensorDataset:

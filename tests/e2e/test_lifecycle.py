@@ -39,7 +39,7 @@ def _listening(pids: set[int]) -> set[tuple[str, int]]:
     return {
         (connection.laddr.ip, connection.laddr.port)
         for connection in psutil.net_connections(kind="tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.pid in pids
+        if connection.laddr and connection.status == psutil.CONN_LISTEN and connection.pid in pids
     }
 
 
@@ -195,7 +195,7 @@ def test_down_leaves_no_process_and_no_socket(own: RunningPlatform) -> None:
     listening = {
         connection.laddr.port
         for connection in psutil.net_connections(kind="tcp")
-        if connection.status == psutil.CONN_LISTEN
+        if connection.laddr and connection.status == psutil.CONN_LISTEN
     }
     assert listening & {own.port, *block} == set()
     assert not Path(state["temp_dir"]).exists()

@@ -178,7 +178,10 @@ def _loop(
     return [
         _tile(visit, "traces", N_("Traces"), "list-tree", total, errors),
         _tile(visit, "datasets", N_("Data sets"), "database", _len(datasets), _newest(datasets)),
-        _tile(visit, "models", N_("Models"), "boxes", _len(models), visit.text(N_("{count} champions")).format(count=champions)),
+        _tile(
+            visit, "models", N_("Models"), "boxes", _len(models),
+            visit.text(N_("{count} with a champion")).format(count=champions),
+        ),
         _tile(
             visit, "evaluations", N_("Evaluations"), "scale", _len(evaluations[1] if evaluations else None),
             visit.text(N_("newest runs")),

@@ -9,7 +9,8 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
@@ -97,6 +98,9 @@ FIELDS: Final[dict[str, str]] = {
     "duration": N_("longer than: duration>2s"),
     "errors": N_("with errors: errors>0"),
 }
+
+
+Kind = TypeVar("Kind", bound=StrEnum)
 
 
 def parse(text: str) -> Query:
@@ -200,7 +204,7 @@ def _require(condition: Condition, *operators: str) -> None:
         raise _wrong(condition, f"{condition.field}{operators[0]}…")
 
 
-def _member(kind: type[Any], condition: Condition) -> Any:
+def _member(kind: type[Kind], condition: Condition) -> Kind:
     try:
         return kind(condition.value.lower())
     except ValueError:

@@ -1,6 +1,6 @@
 """Copy-paste snippets for the first trace, one for each thing that applications speak.
 
-The key stands as a placeholder: the page's script puts a fresh, write-only, expiring key there when the snippet is copied.
+The key stands as a placeholder: the page's script puts a fresh, write-only, expiring key there on copying.
 """
 
 from __future__ import annotations

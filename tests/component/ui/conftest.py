@@ -54,6 +54,18 @@ class Seeded:
             "/members", "/keys",
         ]  # fmt: skip
 
+    @property
+    def templates(self) -> list[str]:
+        """One address for every template: what a browser looks at."""
+        run_id = self.comparison.baseline.run_id
+        return [
+            "", "?start=1", "/traces?last=24h", f"/traces/{self.failed_trace}",
+            f"/traces/{self.failed_trace}?part=attributes", "/evaluations", f"/evaluations/{run_id}",
+            f"/comparisons/{self.comparison.comparison_id}", "/datasets", "/datasets/python-faq", "/experiments",
+            f"/experiments/{self.experiment_id}", "/models", "/models/qa", "/deployments",
+            "/deployments/docs-assistant", "/members", "/keys",
+        ]  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -68,7 +80,7 @@ def seeded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, mlfl
     database = Database(copy_sqlite(sqlite_template, folder / "platform.db"))
     holder: dict[str, Ui] = {}
     with PlatformUnderTest(database, error_page=worlds.error_page_of(holder)) as platform:
-        world = worlds.build_world(platform, holder, mlflow_url=mlflow_url)
+        world = worlds.build_world(platform, holder, folder, mlflow_url=mlflow_url)
         caller = platform.caller(Role.ADMIN, project=PROJECT)
         comparison = worlds.seed(world, caller)
         experiment_id = worlds.seed_mlflow(world, caller, folder)
@@ -82,14 +94,14 @@ def seeded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, mlfl
 
 
 @pytest.fixture
-def make_world(make_platform: Callable[..., PlatformUnderTest]) -> Iterator[Callable[..., World]]:
+def make_world(make_platform: Callable[..., PlatformUnderTest], tmp_path: Path) -> Iterator[Callable[..., World]]:
     """A function that makes an empty platform with pages on the test's own database."""
     made: list[World] = []
 
     def make(**options: Any) -> World:
         holder: dict[str, Ui] = {}
         platform = make_platform(error_page=worlds.error_page_of(holder))
-        made.append(worlds.build_world(platform, holder, **options))
+        made.append(worlds.build_world(platform, holder, tmp_path, **options))
         return made[-1]
 
     yield make

@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from aiplatform.core.errors import NotFoundError
 from aiplatform.core.scope import Scope
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import (
@@ -54,6 +53,7 @@ from aiplatform.serve.model import Status as DeploymentStatus
 from aiplatform.serve.ports import ResolvedVersion
 from aiplatform.serve.service import Deployments
 from aiplatform.serve.store import DeploymentStore
+from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.sign_in import build_sign_in_routes
@@ -81,34 +81,13 @@ QUESTIONS = (
 
 
 @dataclass
-class MemoryFiles:
-    """Artifacts in memory, behind the ports of evaluation and registry."""
-
-    kept: dict[tuple[str, str | None, str], bytes] = field(default_factory=dict)
-
-    def read(self, scope: Scope, path: str) -> bytes:
-        try:
-            return self.kept[scope.tenant_id, scope.project_id, path]
-        except KeyError:
-            raise NotFoundError("There is no artifact {path!r}.", path=path) from None
-
-    def open(self, scope: Scope, path: str) -> BinaryIO:
-        return io.BytesIO(self.read(scope, path))
-
-    def write(self, scope: Scope, path: str, chunks: Iterator[bytes]) -> int:
-        content = b"".join(chunks)
-        self.kept[scope.tenant_id, scope.project_id, path] = content
-        return len(content)
-
-
-@dataclass
 class World:
     """The platform, its pages and its services."""
 
     platform: PlatformUnderTest
     ui: Ui
     services: UiServices
-    files: MemoryFiles
+    files: ArtifactStore
     deployments: DeploymentStore
     door: MlflowDoor
 
@@ -118,18 +97,18 @@ class World:
 
 
 def build_world(
-    platform: PlatformUnderTest, ui_holder: dict[str, Ui], *, mlflow_url: str = "http://127.0.0.1:9"
+    platform: PlatformUnderTest, ui_holder: dict[str, Ui], folder: Path, *, mlflow_url: str = "http://127.0.0.1:9"
 ) -> World:
     """Services on the platform's database; its pages are attached."""
     database = platform.database
-    files = MemoryFiles()
+    files = ArtifactStore((folder / "artifacts").as_uri())
     lineage = LineageGraph(database)
     door = MlflowDoor(mlflow_url, CallerSeal(SEAL_SECRET))
     store = DeploymentStore(database)
     versions = FakeVersions(
         {
-            "qa@3": ResolvedVersion(name="qa", version="3", loader="app:Model"),
-            "qa@champion": ResolvedVersion(name="qa", version="3", loader="app:Model"),
+            "qa@3": ResolvedVersion(name="qa", version=3, loader="app:Model"),
+            "qa@champion": ResolvedVersion(name="qa", version=3, loader="app:Model"),
         }
     )
     services = UiServices(
@@ -472,11 +451,14 @@ def seed_mlflow(world: World, caller: Caller, folder: Path) -> str:
         world.services.models.register(
             caller,
             NewModelVersion(
-                name="qa", source=source, description="Sentence embeddings with an adapter",
-                metrics={"hit@1": 0.57 + version * 0.02}, lineage=Lineage(training_run_id=f"adapter-{version}", mlflow_run_id=run_id, datasets=("python-faq@2",)),
+                name="qa",
+                source=source,
+                description="Sentence embeddings with an adapter",
+                metrics={"hit@1": 0.57 + version * 0.02},
+                lineage=Lineage(training_run_id=f"adapter-{version}", mlflow_run_id=run_id, datasets=("python-faq@2",)),
                 alias="champion" if version == 2 else None,
             ),
-        )  # fmt: skip
+        )
     return experiment_id
 
 

@@ -43,7 +43,7 @@ def test_failures_in_a_row_are_told_of_ever_more_rarely(caplog: pytest.LogCaptur
         for _ in range(9):
             repeated.run()
     assert len(caplog.records) == 4  # the 1st, 2nd, 4th and 8th
-    assert all(record.exc_info is None or record.exc_info is False for record in caplog.records)
+    assert all(not record.exc_info for record in caplog.records)
 
 
 def test_an_error_that_nobody_expected_is_told_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -48,6 +48,7 @@ def test_a_job_finds_the_platform_and_its_key_file_but_no_secret() -> None:
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:8000",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "PYTHONUNBUFFERED": "1",
+        "RAY_COLOR_PREFIX": "0",
         "TRACEPARENT": "00-aa-bb-01",
     }
 
