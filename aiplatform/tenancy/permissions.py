@@ -61,7 +61,7 @@ class Role(StrEnum):
 ROLE_NAMES: Final = {
     Role.VIEWER: N_("Viewer"),
     Role.DEVELOPER: N_("Developer"),
-    Role.ADMIN: N_("Admin"),
+    Role.ADMIN: N_("Tenant admin"),
     Role.PLATFORM_ADMIN: N_("Platform admin"),
 }
 

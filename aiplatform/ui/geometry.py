@@ -157,13 +157,57 @@ def columns_for(buckets: Sequence[tuple[int, int, int]], *, width_ns: int) -> tu
     )
 
 
+MARGIN: Final = 3.0
+"""Percent beside the edges of a chart where a centred label would be cut."""
+
 BUCKET_SECONDS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 
 
 def bucket_ns(range_ns: int, aim: int = 48) -> int:
     """A round bucket length that cuts a time range into about `aim` pieces."""
     wanted = range_ns / 1e9 / aim
-    return next((step for step in BUCKET_SECONDS if step >= wanted), BUCKET_SECONDS[-1]) * 1_000_000_000
+    days = math.ceil(wanted / BUCKET_SECONDS[-1]) * BUCKET_SECONDS[-1]
+    return next((step for step in BUCKET_SECONDS if step >= wanted), days) * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buckets:
+    """Slices of time whose borders lie on round times of the viewer's clock."""
+
+    from_ns: int
+    width_ns: int
+    count: int
+    ticks: tuple[Tick, ...]
+    """Borders that carry a label: positions in percent, values in nanoseconds since 1970."""
+
+    @property
+    def to_ns(self) -> int:
+        """The end of the last one."""
+        return self.from_ns + self.count * self.width_ns
+
+    def start_of(self, index: int) -> int:
+        """Where one begins."""
+        return self.from_ns + index * self.width_ns
+
+
+def buckets_for(from_ns: int, to_ns: int, offset_ns: int) -> Buckets:
+    """Slices that hold all of [from, to).
+
+    Args:
+        from_ns: Where the range begins.
+        to_ns: The first moment after it.
+        offset_ns: What the viewer's clock is ahead of UTC.
+    """
+    width = bucket_ns(to_ns - from_ns)
+    start = from_ns - (from_ns + offset_ns) % width
+    count = -(-(to_ns - start) // width)
+    step = bucket_ns(count * width, aim=6)
+    first = start + -(start + offset_ns) % step
+    at = [
+        (time, round((time - start) / (count * width) * 100, 3)) for time in range(first, start + count * width, step)
+    ]
+    ticks = tuple(Tick(at=place, value=time) for time, place in at if MARGIN <= place <= 100 - MARGIN)
+    return Buckets(from_ns=start, width_ns=width, count=count, ticks=ticks)
 
 
 def sparkline(values: Sequence[float | None], *, width: float = 100.0, height: float = 28.0) -> str:

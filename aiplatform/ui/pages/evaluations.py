@@ -20,7 +20,7 @@ from aiplatform.tenancy.routing import Routes
 from aiplatform.ui import formatting
 from aiplatform.ui.site import BASE, Site, Visit
 from aiplatform.ui.views.comparison import OUTCOME_ICONS, OUTCOME_TONES
-from aiplatform.ui.views.runs import metric_lines, slice_table
+from aiplatform.ui.views.runs import headline, metric_lines, slice_table
 
 ROWS_A_PAGE: Final = 10
 LIST_SIZE: Final = 50
@@ -106,15 +106,16 @@ def _run_view(site: Site, visit: Visit, run: EvaluationRun) -> dict[str, Any]:
         ),
         "took_ns": (run.ended_ns - run.started_ns) if run.ended_ns and run.started_ns else None,
         "speed": _speed(run),
-        "made": {
-            "run": run.run_id,
-            "model": f"{run.model.kind} {run.model.name} {run.model.version}".strip(),
-            "rows hash": run.data.rows_hash,
-            "seed": run.seed,
-            "code": run.code_version,
-            **{f"scorer {scorer.name}": scorer.version for scorer in run.scorers},
-            **dict(run.environment),
-        },
+        "headline": headline(run, visit.text),
+        "made": [
+            (visit.text(N_("Run")), run.run_id),
+            (visit.text(N_("Model")), f"{run.model.kind} {run.model.name} {run.model.version}".strip()),
+            (visit.text(N_("Scorers")), ", ".join(f"{scorer.name}@{scorer.version}" for scorer in run.scorers)),
+            (visit.text(N_("Hash of the rows")), run.data.rows_hash),
+            (visit.text(N_("Seed")), run.seed),
+            (visit.text(N_("Code")), run.code_version),
+            *sorted(run.environment.items()),
+        ],
         "ways": [
             (visit.text(N_("Link")), str(address)),
             ("CLI", f"aiplatform evaluations get {run.run_id}"),

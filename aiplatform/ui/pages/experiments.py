@@ -22,7 +22,7 @@ CHARTED_METRICS: Final = 4
 MAX_POINTS: Final = 300
 STATUS_NAMES: Final = {
     "RUNNING": N_("running"),
-    "FINISHED": N_("finished"),
+    "FINISHED": N_("completed"),
     "FAILED": N_("failed"),
     "KILLED": N_("stopped"),
     "SCHEDULED": N_("queued"),

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aiplatform.core.i18n import N_
-from aiplatform.eval.model import STATUS_NAMES as COMPARED_NAMES
+from aiplatform.eval.model import RunStatus
 from aiplatform.serve.model import STATUS_NAMES as DEPLOYMENT_NAMES
 from aiplatform.serve.model import Status as DeploymentStatus
 from aiplatform.tenancy.permissions import Permission
@@ -18,12 +18,13 @@ from aiplatform.ui import formatting
 from aiplatform.ui.geometry import sparkline
 from aiplatform.ui.pages.deployments import DEPLOYMENT_TONES
 from aiplatform.ui.site import BASE, Site, Visit
-from aiplatform.ui.views.comparison import OUTCOME_ICONS, OUTCOME_TONES
+from aiplatform.ui.views.attention import needs
 from aiplatform.ui.views.snippets import PLACEHOLDER, snippets
 from aiplatform.ui.views.timerange import RANGES, time_range
 
 RECENT: Final = 8
 SAMPLE: Final = 200
+NEWEST_RUNS: Final = 50
 POINTS: Final = 48
 WAIT_S: Final = 2
 
@@ -96,22 +97,28 @@ def _standing(site: Site, visit: Visit) -> dict[str, Any]:
         "tiles": _tiles(visit, counts, total, failed, durations, costs, span.length_ns, len(sample)),
         "recent": sample[:RECENT],
         "comparisons": evaluations[0] if evaluations else [],
-        "runs": evaluations[1] if evaluations else [],
         "evaluations_problem": evaluations_problem,
         "deployments": deployments or [],
         "deployments_problem": deployments_problem,
         "deployment_tones": DEPLOYMENT_TONES,
         "deployment_names": DEPLOYMENT_NAMES,
-        "outcome_tones": OUTCOME_TONES,
-        "outcome_icons": OUTCOME_ICONS,
-        "compared_names": COMPARED_NAMES,
+        "needs": needs(
+            deployments=deployments or [],
+            runs=evaluations[1] if evaluations else [],
+            failed_traces=failed,
+            num_traces=total,
+            last=span.key or "",
+            text=visit.text,
+        ),
         "the_loop": _loop(site, visit, total, failed, evaluations, deployments),
     }
 
 
 def _evaluations(site: Site, visit: Visit) -> tuple[list[Any], list[Any]]:
     service = site.services.evaluations
-    return list(service.comparisons(visit.caller, limit=3).items), list(service.list(visit.caller, limit=5).items)
+    return list(service.comparisons(visit.caller, limit=3).items), list(
+        service.list(visit.caller, limit=NEWEST_RUNS).items
+    )
 
 
 def _may(visit: Visit, permission: Permission, read: Any) -> tuple[Any, Any]:
@@ -144,7 +151,9 @@ def _tiles(
         {
             "name": visit.text(N_("Error rate")),
             "figure": formatting.share(failed / total if total else None),
-            "unit": visit.text(N_("{count} with errors")).format(count=formatting.number(failed)),
+            "unit": visit.text(N_("{count} of {total} traces")).format(
+                count=formatting.number(failed), total=formatting.number(total)
+            ),
             "line": sparkline([bad / (clean + bad) if clean + bad else None for clean, bad in counts]),
             "tone": "worse" if failed else "",
         },
@@ -172,6 +181,8 @@ def _loop(
     services, caller = site.services, visit.caller
     datasets, _ = _may(visit, Permission.DATASETS_READ, lambda: services.datasets.list(caller))
     models, _ = _may(visit, Permission.MODELS_READ, lambda: services.models.list(caller))
+    runs = evaluations[1] if evaluations else None
+    running = sum(run.status is RunStatus.RUNNING for run in runs or [])
     ready = sum(one.state.status is DeploymentStatus.READY for one in deployments or [])
     champions = sum(1 for model in models or [] if "champion" in model.aliases)
     errors = visit.text(N_("{share} with errors")).format(share=formatting.share(failed / total if total else None))
@@ -179,12 +190,12 @@ def _loop(
         _tile(visit, "traces", N_("Traces"), "list-tree", total, errors),
         _tile(visit, "datasets", N_("Data sets"), "database", _len(datasets), _newest(datasets)),
         _tile(
-            visit, "models", N_("Models"), "boxes", _len(models),
-            visit.text(N_("{count} with a champion")).format(count=champions),
+            visit, "evaluations", N_("Evaluations"), "scale", _len(runs),
+            visit.text(N_("{count} running")).format(count=running), more=_len(runs) == NEWEST_RUNS,
         ),
         _tile(
-            visit, "evaluations", N_("Evaluations"), "scale", _len(evaluations[1] if evaluations else None),
-            visit.text(N_("newest runs")),
+            visit, "models", N_("Models"), "boxes", _len(models),
+            visit.text(N_("{count} with a champion")).format(count=champions),
         ),
         _tile(
             visit, "deployments", N_("Deployments"), "rocket", _len(deployments),
@@ -193,12 +204,14 @@ def _loop(
     ]  # fmt: skip
 
 
-def _tile(visit: Visit, page: str, name: str, icon: str, count: int | None, note: str) -> dict[str, Any]:
+def _tile(
+    visit: Visit, page: str, name: str, icon: str, count: int | None, note: str, *, more: bool = False
+) -> dict[str, Any]:
     return {
         "name": visit.text(name),
         "icon": icon,
         "href": f"{visit.base}/{page}",
-        "figure": formatting.number(count),
+        "figure": formatting.number(count) + ("+" if more else ""),
         "note": note,
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -13,13 +15,13 @@ from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.tracing.model import KIND_NAMES, STATUS_NAMES, SpanKind, Status, TraceFilter, TraceSort
 from aiplatform.ui import formatting
-from aiplatform.ui.geometry import columns_for
+from aiplatform.ui.geometry import buckets_for, columns_for
 from aiplatform.ui.site import BASE, Site, Visit, problem_of
 from aiplatform.ui.views.query import FIELDS, Query, QueryError, parse
 from aiplatform.ui.views.timerange import RANGES, TimeRange, time_range
 
 PAGE_SIZE: Final = 50
-NUM_COLUMNS: Final = 60
+MAX_FACETS: Final = 8
 FACET_KINDS: Final = (SpanKind.AGENT, SpanKind.LLM, SpanKind.RETRIEVER, SpanKind.TOOL, SpanKind.EMBEDDING)
 STATE: Final = ("q", "last", "from", "to", "sort", "after")
 SORT_NAMES: Final = {
@@ -66,37 +68,60 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
     page, problem = visit.attempt(
         lambda: services.traces.list(scope, where, sort=sort, limit=PAGE_SIZE, page=visit.param("after"))
     )
-    counts = services.traces.histogram(scope, where, from_ns=span.from_ns, to_ns=span.to_ns, num_buckets=NUM_COLUMNS)
-    width = span.length_ns // NUM_COLUMNS
-    buckets = [(span.from_ns + index * width, clean + failed, failed) for index, (clean, failed) in enumerate(counts)]
+    offset_s = datetime.fromtimestamp(span.to_ns / 1e9, visit.frame.zone).utcoffset() or timedelta()
+    slices = buckets_for(span.from_ns, span.to_ns, int(offset_s.total_seconds()) * 1_000_000_000)
+    counts = services.traces.histogram(
+        scope, where, from_ns=slices.from_ns, to_ns=slices.to_ns, num_buckets=slices.count
+    )
+    buckets = [(slices.start_of(index), clean + failed, failed) for index, (clean, failed) in enumerate(counts)]
     total, failed = sum(each[1] for each in buckets), sum(each[2] for each in buckets)
     items = list(page.items) if page else []
     scores: dict[str, list[Any]] = {}
     for score in services.traces.scores(scope, trace_ids=[item.trace_id for item in items]) if items else ():
         scores.setdefault(score.trace_id, []).append(score)
     durations = sorted(item.duration_ns for item in items)
+    costs = [item.cost for item in items if item.cost is not None]
     return {
         "page": page,
         "problem": problem,
         "items": items,
         "scores": scores,
-        "columns": columns_for(buckets, width_ns=width),
-        "bucket": str(formatting.duration(width)),
-        "axis": [span.from_ns + span.length_ns * part // 4 for part in range(5)],
+        "columns": columns_for(buckets, width_ns=slices.width_ns),
+        "slices": slices,
+        "bucket": formatting.round_duration(slices.width_ns),
+        "p50": durations[len(durations) // 2] if durations else None,
+        "p95": durations[int(len(durations) * 0.95)] if durations else None,
+        "cost": sum(costs) if costs else None,
         "total": total,
         "failed": failed,
         "slow_from": durations[int(len(durations) * 0.95)] if len(durations) >= 20 else None,
         "sorts": visit.address(*STATE).tabs(
             "sort", [(str(key), visit.text(name)) for key, name in SORT_NAMES.items()], str(sort), after=None
         ),
-        "facets": _facets(visit, query),
-        "conditions": [(query.text[each.start : each.end], query.without(each)) for each in query.conditions],
+        "facets": _facets(visit, query, items),
+        "loosened": [] if items else _loosened(site, visit, query, span),
         "is_ever": bool(items) or bool(services.traces.list(scope, TraceFilter(), limit=1).items),
         "is_text": query.where.text is not None,
     }
 
 
-def _facets(visit: Visit, query: Query) -> list[tuple[str, list[dict[str, Any]]]]:
+def _loosened(site: Site, visit: Visit, query: Query, span: TimeRange) -> list[dict[str, Any]]:
+    """Each condition with what would be found without it; words are not counted."""
+    found = []
+    for condition in query.conditions:
+        rest = query.without(condition)
+        where = parse(rest).where
+        count = None
+        if where.text is None:
+            counts = site.services.traces.histogram(
+                visit.caller.scope, where, from_ns=span.from_ns, to_ns=span.to_ns, num_buckets=1
+            )
+            count = sum(clean + failed for clean, failed in counts)
+        found.append({"text": query.text[condition.start : condition.end], "rest": rest or None, "count": count})
+    return found
+
+
+def _facets(visit: Visit, query: Query, items: list[Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     address = visit.address(*STATE)
 
     def choices(field: str, pairs: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
@@ -114,10 +139,16 @@ def _facets(visit: Visit, query: Query) -> list[tuple[str, list[dict[str, Any]]]
 
     statuses = [(str(each), visit.text(STATUS_NAMES[each]), "") for each in Status]
     kinds = [(str(each), visit.text(KIND_NAMES[each]), str(each)) for each in FACET_KINDS]
-    return [
+    seen = Counter(model for item in items for model in item.models)
+    if current := query.value("model"):
+        seen.setdefault(current, 0)
+    models = [(name, name, "") for name, _ in seen.most_common(MAX_FACETS)]
+    facets = [
         (visit.text(N_("Status")), choices("status", statuses)),
         (visit.text(N_("Holds a span of kind")), choices("kind", kinds)),
+        (visit.text(N_("Model")), choices("model", models)),
     ]
+    return [(title, items) for title, items in facets if items]
 
 
 def _range_pairs(visit: Visit) -> list[tuple[str, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from aiplatform.eval.model import EvaluationRun, MetricKind, MetricValue, Unit
+from aiplatform.core.i18n import N_
+from aiplatform.eval.model import EvaluationRun, MetricKind, MetricValue, RunStatus, Unit
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import Axis, axis_for
 
@@ -78,6 +79,33 @@ def slice_table(run: EvaluationRun) -> tuple[SliceRow, ...]:
             line=metric_line(metric, axis) if metric else None,
         )
         for each, metric in found
+    )
+
+
+def headline(run: EvaluationRun, text: Callable[[str], str]) -> str:
+    """What the run says, as one sentence in the reader's language.
+
+    Args:
+        run: The run.
+        text: Translates a marked text.
+    """
+    done, total = formatting.number(run.done_rows), formatting.number(run.total_rows or None)
+    if run.status is RunStatus.FAILED:
+        return text(N_("The run failed after {done} rows.")).format(done=done)
+    if run.status is RunStatus.CANCELLED:
+        return text(N_("The run was cancelled after {done} rows.")).format(done=done)
+    if run.status is RunStatus.QUEUED:
+        return text(N_("The run waits to be started."))
+    if run.status is RunStatus.RUNNING:
+        return text(N_("{done} of {total} rows are done.")).format(done=done, total=total)
+    if run.primary_metric is None or run.primary_metric.value is None:
+        return text(N_("All {done} rows are done; no metric could be computed.")).format(done=done)
+    line = metric_line(run.primary_metric)
+    return text(N_("{metric} is {value} on {count} rows of {data}.")).format(
+        metric=line.metric.name,
+        value=f"{line.text} {line.interval}".strip(),
+        count=formatting.number(line.metric.n),
+        data=run.data.label,
     )
 
 

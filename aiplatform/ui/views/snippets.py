@@ -115,10 +115,17 @@ def try_snippets(url: str, project_id: str, model: str) -> tuple[Snippet, ...]:
             scopes=scopes,
             code=f'''import openai
 
-client = openai.OpenAI(base_url="{url}/v1", api_key="{PLACEHOLDER}",
-                       default_headers={{"x-aiplatform-project": "{project_id}"}})
-stream = client.chat.completions.create(model="{model}", stream=True, messages=[
-    {{"role": "user", "content": "Why are default values shared between objects?"}}])
+client = openai.OpenAI(
+    base_url="{url}/v1",
+    api_key="{PLACEHOLDER}",
+    default_headers={{"x-aiplatform-project": "{project_id}"}},
+)
+question = "Why are default values shared between objects?"
+stream = client.chat.completions.create(
+    model="{model}",
+    messages=[{{"role": "user", "content": question}}],
+    stream=True,
+)
 for chunk in stream:
     print(chunk.choices[0].delta.content or "", end="")
 ''',

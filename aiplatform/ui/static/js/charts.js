@@ -4,6 +4,8 @@ const SERIES = ["#6929c4", "#1192e8", "#005d5d", "#9f1853", "#fa4d56", "#198038"
 const DARK_SERIES = ["#be95ff", "#33b1ff", "#08bdba", "#ff7eb6", "#fa4d56", "#6fdc8c", "#78a9ff", "#ee538b", "#d2a106", "#3ddbd9"];
 const DASHES = ["solid", "solid", "dashed", "dotted", [8, 3, 2, 3], "dashed", "dotted", "solid", "dashed", "dotted"];
 const MARKS = ["none", "none", "circle", "rect", "triangle", "diamond", "circle", "rect", "triangle", "diamond"];
+// What stands before a direct label: the line's dash as a character, in the line's colour.
+const GLYPHS = ["━━", "━━", "╍╍", "┅┅", "━╍", "╍╍", "┅┅", "━━", "╍╍", "┅┅"];
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -26,7 +28,7 @@ function option(data) {
     animation: false,
     aria: { enabled: true, label: { description: data.description } },
     color: palette,
-    grid: { left: 8, right: 96, top: 16, bottom: 24, containLabel: true },
+    grid: { left: 8, right: 132, top: 16, bottom: 24, containLabel: true },
     tooltip: {
       trigger: "axis", renderMode: "richText", confine: true, backgroundColor: colours.ground, borderColor: colours.line,
       textStyle: { color: colours.strong, fontSize: 12 }, valueFormatter: (value) => value === undefined ? "—" : exact(value),
@@ -43,7 +45,7 @@ function option(data) {
     series: data.series.map((series, index) => ({
       type: "line", name: series.name, data: series.points, showSymbol: series.points.length < 3, symbol: series.points.length < 3 ? "circle" : MARKS[index % MARKS.length],
       lineStyle: { width: 2, type: DASHES[index % DASHES.length] },
-      endLabel: { show: index < 6, formatter: () => `${series.name} ${exact(series.points.at(-1)[1])}`, color: colours.strong, fontSize: 11, width: 88, overflow: "truncate" },
+      endLabel: { show: index < 6, formatter: () => `{line|${GLYPHS[index % GLYPHS.length]}} ${series.name} ${exact(series.points.at(-1)[1])}`, color: colours.strong, fontSize: 11, rich: { line: { color: palette[index % palette.length], fontSize: 11, fontWeight: "bold" } } },
       labelLayout: { moveOverlap: "shiftY" },
     })),
   };
