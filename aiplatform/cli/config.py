@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True)
 SettingsOption = Annotated[Path | None, typer.Option("--settings", help=tr(N_("Settings file (TOML).")))]
 
 
-@app.command("show")
+@app.command("show", help=tr(N_("Every setting, its value, and where it came from; secrets are masked.")))
 def show(*, settings: SettingsOption = None, json: JsonOption = False) -> None:
     """Every setting, its value, and where the value came from; with --json its meaning too. Secrets are masked."""
     loaded = load(file=settings)
@@ -39,7 +39,9 @@ def show(*, settings: SettingsOption = None, json: JsonOption = False) -> None:
     print_table(heads, [(name, value, source or tr(N_("default"))) for name, value, source, _ in rows])
 
 
-@app.command("env")
+@app.command(
+    "env", help=tr(N_('Shell lines that `ray job submit` and other tools need: eval "$(aiplatform config env)"'))
+)
 def env(
     *,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help=tr(N_("Folder of the platform's data.")))] = None,

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from aiplatform.cli.console import ExitCode, error_console, exit_code_of, print_error, tr
+from aiplatform.cli.language import print_wrong_use, translated
 from aiplatform.core.errors import AIPlatformError
 from aiplatform.core.i18n import N_
 
@@ -62,7 +63,7 @@ def build(requested: str | None) -> typer.Typer:
             _add(app, name, text)
         else:
             app.command(name, help=tr(text))(_unloaded)
-    return app
+    return translated(app)
 
 
 def run() -> None:
@@ -73,13 +74,18 @@ def run() -> None:
     completing = any(name.endswith("_COMPLETE") for name in os.environ)
     requested = "*" if completing else next((argument for argument in arguments if argument in GROUPS), None)
     try:
-        build(requested)(args=arguments)
+        code = build(requested)(args=arguments, standalone_mode=False)
     except AIPlatformError as error:
         print_error(error)
-        sys.exit(exit_code_of(error))
-    except KeyboardInterrupt:
+        code = exit_code_of(error)
+    except typer.TyperException as error:
+        print_wrong_use(error)
+        code = ExitCode.WRONG_USE
+    except (typer.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
+    if code == ExitCode.INTERRUPTED:
         error_console().print(tr(N_("Interrupted.")))
-        sys.exit(ExitCode.INTERRUPTED)
+    sys.exit(code or ExitCode.DONE)
 
 
 def _add(app: typer.Typer, name: str, text: str) -> None:
