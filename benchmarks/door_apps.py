@@ -19,6 +19,7 @@ from aiplatform.serve.http_host import HttpHost
 from aiplatform.serve.model import Deployment
 from aiplatform.serve.openai import OpenAIDoor
 from aiplatform.serve.ports import ModelCall, ModelHost
+from aiplatform.serve.wire import encode_value
 from aiplatform.tenancy.middleware import AuthenticationMiddleware
 
 ANSWER: Final = {"message": {"role": "assistant", "content": "42"}, "finish_reason": "stop", "usage": None}
@@ -38,7 +39,7 @@ class SelfAnswering:
 
     async def call(self, call: ModelCall) -> bytes:
         """The answer of a model, without a model."""
-        return orjson.dumps(ANSWER)
+        return encode_value(ANSWER)
 
     def stream(self, call: ModelCall) -> AsyncIterator[bytes]:
         """Not measured."""

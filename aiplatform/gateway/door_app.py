@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aiplatform.gateway.services import Services
-from aiplatform.serve.compute import HandleHost
 from aiplatform.serve.openai import OpenAIDoor
 from aiplatform.tenancy.middleware import AuthenticationMiddleware
 from aiplatform.tracing.endpoint import TracesEndpoint
@@ -39,9 +38,10 @@ class Door:
             await self._model_door()(scope, receive, send)
 
     def _model_door(self) -> ASGIApp:
-        # Made on the event loop that it will always run on, which handles of Serve belong to.
+        # Made on the event loop that it will always run on, which its connections belong to.
         if self._models is None:
-            self._models = OpenAIDoor(self._services.model_directory(), HandleHost(), sink=self._services.span_sink)
+            services = self._services
+            self._models = OpenAIDoor(services.model_directory(), services.model_host(), sink=services.span_sink)
         return self._models
 
     async def _live(self, receive: Receive, send: Send) -> None:

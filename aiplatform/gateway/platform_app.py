@@ -17,7 +17,6 @@ from aiplatform.jobs import routes as jobs_routes
 from aiplatform.registry import routes as registry_routes
 from aiplatform.registry.artifact_routes import build_artifact_routes
 from aiplatform.serve import routes as serve_routes
-from aiplatform.serve.compute import HandleHost
 from aiplatform.serve.oip import InferenceDoor
 from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.middleware import secure
@@ -79,7 +78,7 @@ def _inference(rooms: Rooms) -> Routes:
 
 
 class OnFirstCall:
-    """The door at `/v2`, made on the event loop that it will always run on: handles of Serve belong to one."""
+    """The door at `/v2`, made on the event loop that it will always run on: its connections belong to one."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
@@ -89,5 +88,5 @@ class OnFirstCall:
         """Answer one request."""
         if self._door is None:
             rooms = self._rooms
-            self._door = InferenceDoor(rooms.model_directory(), HandleHost(), sink=rooms.span_sink)
+            self._door = InferenceDoor(rooms.model_directory(), rooms.model_host(), sink=rooms.span_sink)
         await self._door(scope, receive, send)

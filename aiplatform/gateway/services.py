@@ -11,6 +11,8 @@ from typing import Final, Protocol, TypeVar
 from aiplatform.client.credentials import URL_VARIABLE
 from aiplatform.core.settings import Settings
 from aiplatform.serve.directory import Directory as ModelDirectory
+from aiplatform.serve.http_host import HttpHost
+from aiplatform.serve.ports import ModelHost
 from aiplatform.serve.signing import DoorKeys
 from aiplatform.serve.spans import BackgroundSink
 from aiplatform.serve.store import DeploymentStore
@@ -83,6 +85,12 @@ class Services:
     def model_directory(self) -> ModelDirectory:
         """Deployments as a door sees them; one an event loop."""
         return ModelDirectory(self.deployment_store)
+
+    def model_host(self) -> ModelHost:
+        """The way from a door to the models; one an event loop. Why this one: docs/adr/0002."""
+        from aiplatform.serve.compute import LocalAddresses  # noqa: PLC0415 - loads Ray
+
+        return HttpHost(LocalAddresses(), self.door_keys)
 
     def close(self) -> None:
         """Close what was opened, in reverse order."""
