@@ -97,6 +97,8 @@ def _ray(home: RayHome, ports: Ports) -> dict[str, str]:
         "RAY_prestart_worker_first_driver": "0",
         "RAY_enable_worker_prestart": "0",
         "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+        # Ray's metrics name tenants' applications and jobs, and their port asks nobody for a token.
+        "RAY_enable_metrics_collection": "0",
         "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
     }
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ray import serve
 
+from aiplatform.runtime.replica_names import hide_application_name
 from aiplatform.serve import asgi
 from aiplatform.serve.materials import Materials
 from aiplatform.serve.model import DeploymentSpec, Protocol, spec_from
@@ -31,6 +32,7 @@ class ModelReplica:
     """One replica: the user's class behind the door's signature."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        hide_application_name()
         self._model, self._server = _load(config)
 
     def __serve_build_asgi_app__(self) -> asgi.ASGIApp:

@@ -149,6 +149,7 @@ def knock(walk: Walk) -> None:
             ("unsigned_stream", "/stream", {}),
             ("foreign", "/call", foreign),
             ("root", "/", {}),
+            ("names", "/-/routes", {}),
         ]
     }
 
