@@ -101,7 +101,10 @@ class RunService:
         run = self._required(caller, run_id)
         if run.status.is_final or not run.job_id or self._jobs is None or not caller.may(Permission.JOBS_READ):
             return run
-        job = self._jobs.get(caller, run.job_id)
+        try:
+            job = self._jobs.get(caller, run.job_id)
+        except NotFoundError:
+            return run  # its driver named a job that is not the project's: nothing is known of that
         if not job.state.is_final:
             return run
         reason = job.message or str(job.state)

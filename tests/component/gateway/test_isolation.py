@@ -1,0 +1,257 @@
+"""A second tenant gets nothing of the first one's through any route of any application.
+
+Every route is asked with the first tenant's ids by an admin of the second, by nobody, by members of every role, and at
+the end by their owner, who shows that the samples name something. A stranger's answer must be the one for an id that
+names nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from aiplatform.serve.openai import OpenAIDoor
+from aiplatform.storage.tables import metadata
+from aiplatform.tenancy.model import Caller
+from aiplatform.tenancy.permissions import ROLE_PERMISSIONS, Permission, Role
+from aiplatform.tenancy.routing import declared_routes
+from aiplatform.testing.models import LocalModelHost
+from tests.component.gateway.house import MARK, OWNER, PROJECT, STRANGER, House, absent, furnish, open_house, owner_key
+from tests.component.gateway.reaching import reach_across
+from tests.component.gateway.samples import PUBLIC, SAMPLES, Sample, mlflow_routes
+
+STRANGERS_PROJECT: Final = "default"
+ROLES: Final = (Role.VIEWER, Role.DEVELOPER, Role.ADMIN)
+_FRESH: Final = count()
+_REQUEST_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|req-[0-9a-f]+|fresh-\d+")
+OWNER_STATUS: Final = {
+    "POST /api/v1/keys:renew": 403,  # for keys of jobs
+    "GET /sign-in/tenants/{tenant_id}": 404,  # for a browser with several sessions
+    "POST /v2/models/{name}/infer": 400,  # it is there, and speaks the other protocol
+}
+"""What the owner is answered where it is not granted."""
+
+AS_FOR_NOTHING: Final = {
+    "GET /api/v1/experiments/{experiment_id}/runs",  # a search: nothing found
+    "DELETE /mlflow/api/2.0/mlflow-artifacts/artifacts/.+",  # MLflow deletes what is not there without a word
+    "POST /api/v1/models/{name}/versions",  # refused for its source
+}
+"""Routes whose answer for what is not there is neither 403 nor 404."""
+
+_MOVING: Final = {"api_keys": {"last_used_ns"}}
+"""Columns that reading changes."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer as it is compared: without what differs from one request to the next."""
+
+    status: int
+    text: str
+    location: str
+
+
+@dataclass
+class Walk:
+    """What everybody was answered."""
+
+    house: House
+    ids: Mapping[str, str]
+    nothing: Mapping[str, str]
+    permissions: Mapping[tuple[str, str], Permission | None]
+    stranger: dict[tuple[str, str], tuple[Told, Told]] = field(default_factory=dict)
+    """By sample and way of asking: with the first tenant's ids, and with ids that name nothing."""
+
+    nobody: dict[str, Told] = field(default_factory=dict)
+    roles: dict[tuple[str, Role], Told] = field(default_factory=dict)
+    owner: dict[str, Told] = field(default_factory=dict)
+    reached: dict[str, httpx.Response] = field(default_factory=dict)
+    """What came of everything in `reaching`."""
+
+    before: Any = None
+    after: Any = None
+
+
+@pytest.fixture(scope="module")
+def house(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with open_house(sqlite_template, tmp_path_factory.mktemp("house")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def walk(house: House) -> Walk:
+    key = owner_key(house)
+    ids = furnish(house, key)
+    permissions = {(method, route.path): route.permission for route in declared_routes(house.platform)
+                   for method in route.methods}  # fmt: skip
+    walked = Walk(house=house, ids=ids, nothing=absent(ids), permissions=permissions)
+    stranger_key = house.keys.key(Role.ADMIN, tenant=STRANGER, project=STRANGERS_PROJECT)
+    role_keys = {role: house.keys.key(role, tenant=OWNER, project=PROJECT) for role in ROLES}
+    watcher = house.keys.caller(Role.DEVELOPER, project=PROJECT)
+    walked.before = _everything_of_the_owner(walked, watcher)
+    _ask_as_stranger(walked, stranger_key)
+    walked.reached = reach_across(house, stranger_key, ids)
+    with house.client(None) as http:
+        walked.nobody = {sample.id: _asked(walked, http, sample, ids) for sample in SAMPLES}
+    walked.after = _everything_of_the_owner(walked, watcher)
+    for role, role_key in role_keys.items():
+        with house.client(role_key, project=PROJECT) as http:
+            for sample in SAMPLES:
+                permission = _permission(walked, sample)
+                if permission not in ROLE_PERMISSIONS[role]:
+                    walked.roles[sample.id, role] = _asked(walked, http, sample, ids)
+    with house.client(key, project=PROJECT) as http:
+        walked.owner = {sample.id: _asked(walked, http, sample, ids) for sample in SAMPLES}
+    return walked
+
+
+def _ask_as_stranger(walk: Walk, key: str) -> None:
+    """By each sample as it is, and once more naming the first tenant's project: in the header, or in a page's path."""
+    own = {"tenant": STRANGER, "project": STRANGERS_PROJECT}
+    with walk.house.client(key) as http:
+        for sample in SAMPLES:
+            known, unknown = {**walk.ids}, {**walk.nothing}
+            if sample.is_page:
+                walk.stranger[sample.id, "named"] = (
+                    _asked(walk, http, sample, known), _asked(walk, http, sample, unknown)
+                )  # fmt: skip
+                known, unknown = known | own, unknown | own
+            walk.stranger[sample.id, "plain"] = (_asked(walk, http, sample, known), _asked(walk, http, sample, unknown))
+    for sample in SAMPLES:
+        if not sample.is_page:
+            with walk.house.client(key, project=PROJECT) as named, walk.house.client(key, project="nowhere") as unnamed:
+                walk.stranger[sample.id, "named"] = (
+                    _asked(walk, named, sample, walk.ids), _asked(walk, unnamed, sample, walk.nothing)
+                )  # fmt: skip
+
+
+def _asked(walk: Walk, http: httpx.Client, sample: Sample, ids: Mapping[str, str]) -> Told:
+    filled = sample.filled({**ids, "fresh": f"fresh-{next(_FRESH)}"})
+    filled["url"] = walk.house.url(filled["url"])
+    http.cookies.clear()
+    answer = http.request(**filled)
+    text = _REQUEST_ID.sub("…", f"{answer.text}")
+    sent = {kind: value for kind, value in ids.items() if kind in {*sample.names, "project"}}
+    for kind, value in sorted(sent.items(), key=lambda pair: -len(pair[1])):
+        text = re.sub(rf"(?<![\w-]){re.escape(value)}(?![\w-])", f"<{kind}>", text)
+    return Told(status=answer.status_code, text=text, location=answer.headers.get("location", ""))
+
+
+def _permission(walk: Walk, sample: Sample) -> Permission:
+    found = sample.permission or walk.permissions[sample.method, sample.route]
+    assert found is not None
+    return found
+
+
+def _everything_of_the_owner(walk: Walk, caller: Caller) -> Any:
+    """Every row and file of the first tenant, and what MLflow tells its owner."""
+    rows: dict[str, list[Any]] = {}
+    with walk.house.rooms.database.system("test") as tx:
+        for table in metadata.sorted_tables:
+            kept = [column for column in table.c if column.name not in _MOVING.get(table.name, set())]
+            found = tx.execute(select(*kept).where(table.c.tenant_id == OWNER)).all()
+            rows[table.name] = sorted((tuple(row) for row in found), key=repr)
+    rooms = walk.house.rooms
+    mlflow = [
+        rooms.experiments.list(caller),
+        rooms.experiments.run(caller, walk.ids["mlflow_run_id"]),
+        rooms.models.list(caller),
+        rooms.models.versions(caller, walk.ids["model"]),
+    ]
+    folder = rooms.settings.data_dir
+    files = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and OWNER in path.relative_to(folder).as_posix() and STRANGER not in path.as_posix()
+    }
+    return {**rows, "mlflow": mlflow, "files": files}
+
+
+@pytest.fixture(params=[pytest.param(sample, id=sample.id) for sample in SAMPLES])
+def sample(request: pytest.FixtureRequest) -> Sample:
+    found: Sample = request.param
+    return found
+
+
+@pytest.mark.parametrize("way", ["plain", "named"])
+def test_a_stranger_is_answered_as_if_it_were_not_there(walk: Walk, sample: Sample, way: str) -> None:
+    known, unknown = walk.stranger[sample.id, way]
+    assert known.status == unknown.status, (known, unknown)
+    assert known.status != 500
+    if known.status >= 400:
+        assert known.text == unknown.text
+        assert known.location == unknown.location
+
+
+@pytest.mark.parametrize("way", ["plain", "named"])
+def test_no_answer_to_a_stranger_holds_anything_of_the_first_tenant(walk: Walk, sample: Sample, way: str) -> None:
+    known, _ = walk.stranger[sample.id, way]
+    assert MARK not in known.text.lower()
+    # What the request itself named may be said back; everything else would be news.
+    news = {kind: value for kind, value in walk.ids.items() if kind not in sample.names and len(value) > 8}
+    assert {kind for kind, value in news.items() if value in known.text} == set()
+
+
+def test_whatever_a_stranger_asks_for_is_refused_or_not_found(walk: Walk, sample: Sample) -> None:
+    """Of routes that name a thing; that one exists at all is not told apart."""
+    known, _ = walk.stranger[sample.id, "named"]
+    assert known.status in {403, 404}, known
+    in_path = set(re.findall(r"\{(\w+)\}", sample.template)) - {"fresh", "tenant", "project"}
+    if in_path and sample.id not in AS_FOR_NOTHING:
+        assert walk.stranger[sample.id, "plain"][0].status in {403, 404}
+
+
+def test_nothing_that_a_stranger_or_nobody_sent_changed_a_thing(walk: Walk) -> None:
+    assert walk.before == walk.after
+
+
+def test_things_of_ones_own_that_point_across_reach_nothing(walk: Walk) -> None:
+    assert [name for name, answer in walk.reached.items() if MARK in answer.text.lower()] == []
+    assert [name for name, answer in walk.reached.items() if answer.status_code >= 500] == []
+    assert walk.reached["read evaluations"].status_code == walk.reached["read training-runs"].status_code == 200
+    assert walk.reached["cancel evaluations"].status_code == 404
+    assert walk.reached["cancel training-runs"].status_code == 403
+    folder = str(walk.house.rooms.settings.data_dir)
+    assert [name for name, answer in walk.reached.items() if folder in answer.text and "by file" not in name] == []
+
+
+def test_nobody_is_told_anything(walk: Walk, sample: Sample) -> None:
+    assert walk.nobody[sample.id].status == 401
+    assert MARK not in walk.nobody[sample.id].text.lower()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_member_may_what_the_table_says_and_no_more(walk: Walk, sample: Sample, role: Role) -> None:
+    if _permission(walk, sample) in ROLE_PERMISSIONS[role]:
+        return
+    assert walk.roles[sample.id, role].status == 403
+
+
+def test_the_owner_finds_it(walk: Walk, sample: Sample) -> None:
+    """Else the samples would prove nothing."""
+    told = walk.owner[sample.id]
+    assert told.status < 400 or told.status == OWNER_STATUS.get(sample.id), told
+
+
+def test_every_route_has_a_sample(house: House) -> None:
+    sampled = {(sample.method, sample.route) for sample in SAMPLES}
+    declared = declared_routes(house.platform)
+    public = {(method, route.path) for route in declared if route.permission is Permission.PUBLIC
+              for method in route.methods or {"*"}}  # fmt: skip
+    assert public == PUBLIC
+    assert [route for route in declared if route.permission is None] == []
+    private = {(method, route.path) for route in declared for method in route.methods} - public
+    assert private - sampled == set()
+    assert mlflow_routes() - sampled == set()
+    door = OpenAIDoor(house.rooms.model_directory(), LocalModelHost())
+    models = {(method, f"/v1/{path}{'{name}' if path.endswith('/') else ''}") for method, path in door._routes}
+    assert models - sampled == set()
