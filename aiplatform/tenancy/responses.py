@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -67,8 +67,9 @@ def request_id_of(scope: Scope) -> str | None:
 
 
 def wants_page(scope: Scope) -> bool:
-    """Whether a browser asks for a page: it names HTML, programs name JSON or anything."""
-    return any(name == b"accept" and b"text/html" in value for name, value in scope.get("headers", ()))
+    """Whether a browser asks for a page or a part of one: it names HTML or itself, programs name JSON or anything."""
+    headers = scope.get("headers", ())
+    return any((name == b"accept" and b"text/html" in value) or name == b"hx-request" for name, value in headers)
 
 
 def error_response(scope: Scope, error: AIPlatformError, page: ErrorPage | None = None) -> Response:
@@ -103,10 +104,15 @@ def sign_in_redirect(scope: Scope) -> Response | None:
     """Where a browser that is not signed in goes; None from the sign-in page itself and for requests by scripts."""
     if scope["method"] not in {"GET", "HEAD"} or scope["path"] == SIGN_IN_PATH:
         return None
+    headers = dict(scope["headers"])
     query = scope.get("query_string", b"").decode("latin-1")
     target = scope["path"] + (f"?{query}" if query else "")
+    if current := headers.get(b"hx-current-url"):
+        # A part of a page is asked for: its reader comes back to the page.
+        page = urlsplit(current.decode("latin-1"))
+        target = page.path + (f"?{page.query}" if page.query else "")
     location = SIGN_IN_PATH if target == "/" else f"{SIGN_IN_PATH}?next={quote(target, safe='/')}"
-    if any(name == b"hx-request" for name, _ in scope["headers"]):
+    if b"hx-request" in headers:
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"hx-redirect": location})
     return RedirectResponse(location, status_code=HTTPStatus.SEE_OTHER)
 

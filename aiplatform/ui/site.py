@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Scope
 
+from aiplatform.client.credentials import DEFAULT_PROJECT, PROJECT_VARIABLE
 from aiplatform.core.errors import AIPlatformError, NotFoundError, PermissionDeniedError
 from aiplatform.core.i18n import N_, translate
 from aiplatform.eval.service import EvaluationService
@@ -114,6 +115,22 @@ class Visit:
     ) -> HTMLResponse:
         """Draw a template with what it shows."""
         return self.renderer.page(template, self.frame, {**(view or {}), **more}, status=status)
+
+    def ways(self, link: object, cli: str, python: str = "", *, of_project: bool = True) -> list[tuple[str, str]]:
+        """The same view as a link, a command and a line of Python.
+
+        Args:
+            link: Address of the page with its state.
+            cli: The command, its arguments quoted.
+            python: The line; empty where there is none.
+            of_project: Whether the command is about a project: it is named where it is not the default one.
+        """
+        project_id = self.caller.project_id
+        is_named = of_project and project_id != DEFAULT_PROJECT
+        found = [(self.text(N_("Link")), str(link)), ("CLI", f"{cli} --project {project_id}" if is_named else cli)]
+        if python:
+            found.append(("Python", f"{python}  # {PROJECT_VARIABLE}={project_id}" if is_named else python))
+        return found
 
     def attempt(self, read: Callable[[], T]) -> tuple[T | None, Problem | None]:
         """What a part of the page needs, or why it cannot be shown: the part fails, not the page."""

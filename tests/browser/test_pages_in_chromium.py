@@ -101,6 +101,26 @@ def test_keys_rest_while_somebody_types(look: Look) -> None:
     expect(page.locator("#keys-help")).not_to_be_visible()
 
 
+def test_keys_rest_while_an_input_method_composes(look: Look) -> None:
+    page = look().go("/traces")
+    for how in ("{key: 'j', isComposing: true}", "{key: 'j', keyCode: 229}"):
+        page.evaluate(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{bubbles: true, ...{how}}}))")
+    expect(page.locator("[data-row].here")).to_have_count(0)
+    page.keyboard.press("j")
+    expect(page.locator("[data-row].here")).to_have_count(1)
+
+
+def test_the_first_stop_of_the_keyboard_skips_to_the_content_and_is_seen(look: Look) -> None:
+    page = look().go("/traces")
+    page.keyboard.press("Tab")
+    link = page.get_by_role("link", name="Skip to the content")
+    expect(link).to_be_focused()
+    expect(link).to_be_in_viewport()
+    assert link.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
 def test_the_palette_finds_pages_and_things(look: Look) -> None:
     eyes = look()
     page = eyes.go()
@@ -131,6 +151,74 @@ def test_every_key_that_help_shows_does_something(look: Look, seeded: Seeded) ->
     page.keyboard.press("g")
     page.keyboard.press("o")
     expect(page).to_have_url(re.compile("/docs-assistant$"))
+
+
+def test_project_and_tenant_are_switched(look: Look, seeded: Seeded, address: str) -> None:
+    platform = seeded.world.platform
+    platform.caller(Role.ADMIN, project="second")
+    eyes = look()
+    page = eyes.go("/models")
+    page.locator(".switcher summary").click()
+    page.locator(".switcher").get_by_role("link", name="second").click()
+    expect(page).to_have_url(f"{address}/default/second/models")
+    expect(page.get_by_role("heading", name="No models yet")).to_be_visible()
+    page.goto(f"{address}/sign-in")
+    page.fill("input[name=key]", platform.key(Role.ADMIN, tenant="gamma"))
+    page.click("main button:not([name])")
+    expect(page).to_have_url(re.compile("/gamma/"))
+    page.locator(".switcher summary").click()
+    page.locator(".switcher").get_by_role("link", name="default", exact=True).last.click()
+    expect(page).to_have_url(re.compile("/default/"))
+    assert eyes.seen() == []
+
+
+def test_who_may_not_is_told_what_it_needs_and_has_an_id_to_quote(look: Look, seeded: Seeded) -> None:
+    platform = seeded.world.platform
+    key = platform.key(Role.VIEWER, project="docs-assistant")
+    page = look(key=key, permissions=["clipboard-read", "clipboard-write"]).go("/keys")
+    expect(page.get_by_role("heading", name="You may not open this")).to_be_visible()
+    expect(page.get_by_text("keys.read").first).to_be_visible()
+    shown = page.locator("#request-id").text_content()
+    page.get_by_role("button", name="Copy the request id").click()
+    expect(page.locator("#toast")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == shown
+
+
+def test_a_part_asked_for_after_the_session_ended_leads_to_signing_in_and_back(look: Look, seeded: Seeded) -> None:
+    page = look().go(f"/traces/{seeded.failed_trace}")
+    page.context.clear_cookies()
+    page.keyboard.press("k")
+    expect(page).to_have_url(re.compile("/sign-in"))
+    page.fill("input[name=key]", seeded.world.platform.key(Role.VIEWER))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile(rf"/traces/{seeded.failed_trace}\?span="))
+
+
+def test_a_waiting_page_whose_session_ended_leads_to_signing_in_and_back(look: Look, address: str) -> None:
+    page = look().go("?start=1&way=curl")
+    page.context.clear_cookies()
+    expect(page).to_have_url(re.compile(r"/sign-in\?next=/default/docs-assistant%3Fstart%3D1%26way%3Dcurl$"))
+
+
+def test_a_span_that_cannot_be_fetched_says_so(look: Look, seeded: Seeded) -> None:
+    page = look().go(f"/traces/{seeded.failed_trace}")
+    page.context.set_offline(True)
+    page.keyboard.press("k")
+    expect(page.locator("#span")).to_have_text("This span could not be loaded. Choose it again.")
+    page.context.set_offline(False)
+    page.keyboard.press("j")
+    expect(page.locator("#span h2")).to_have_text("open_page")
+
+
+def test_a_part_that_fails_shows_its_error_with_an_id(look: Look, seeded: Seeded) -> None:
+    page = look().go(f"/evaluations/{seeded.comparison.baseline.run_id}")
+    tab = page.locator("#rows").get_by_role("link", name="failed")
+    tab.evaluate("e => { e.setAttribute('hx-get', location.pathname + '-gone'); htmx.process(e.parentElement) }")
+    tab.click()
+    expect(page.locator("#alert")).to_contain_text("evaluation")
+    expect(page.locator("#alert #request-id")).to_have_text(re.compile("^req-"))
+    page.locator("#alert").get_by_role("button", name="Close").click()
+    expect(page.locator("#alert")).to_be_empty()
 
 
 def test_language_and_theme_are_switched_and_kept(look: Look) -> None:
@@ -194,6 +282,7 @@ def test_a_link_is_copied_whole(look: Look) -> None:
     page = eyes.go("/traces?q=status:error")
     page.get_by_text("Copy as").click()
     page.get_by_role("button", name="Copy the link").click()
+    expect(page.locator("#toast")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == f"{eyes.base}/traces?q=status%3Aerror"
 
 

@@ -37,10 +37,7 @@ def add_admin(routes: Routes, site: Site) -> None:
             "pages/members.html",
             members=site.services.tenancy.directory.members(visit.caller),
             role_names=ROLE_NAMES,
-            ways=[
-                (visit.text(N_("Link")), visit.request.url.path),
-                ("CLI", "aiplatform members list"),
-            ],
+            ways=visit.ways(visit.request.url.path, "aiplatform members list", of_project=False),
         )
 
     @routes.get(f"{BASE}/keys", permission=Permission.KEYS_READ)
@@ -97,7 +94,7 @@ def _keys_page(
         "roles": roles[: roles.index(visit.caller.role) + 1],
         "lifetimes": [(value, visit.text(name)) for value, name in LIFETIMES],
         "may_write": visit.caller.may(Permission.KEYS_WRITE),
-        "ways": [(visit.text(N_("Link")), f"{visit.base}/keys"), ("CLI", "aiplatform keys list")],
+        "ways": visit.ways(f"{visit.base}/keys", "aiplatform keys list", of_project=False),
         "ended_word": lambda key: _ended_word(visit, key),
     }
     return visit.page("pages/keys.html", view, status=status)

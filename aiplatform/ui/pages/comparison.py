@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aiplatform.core.i18n import N_
 from aiplatform.eval.model import CHANGE_NAMES, OUTCOME_NAMES, STATE_NAMES, STATUS_NAMES, Change, Comparison
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
@@ -112,11 +112,13 @@ def _rows(site: Site, visit: Visit, comparison: Comparison, view: ComparisonView
 def _ways(visit: Visit, comparison: Comparison) -> list[tuple[str, str]]:
     runs = " ".join(version.run_id for version in (comparison.baseline, *comparison.candidates))
     candidates = ", ".join(repr(version.run_id) for version in comparison.candidates)
-    return [
-        (visit.text(N_("Link")), str(visit.address(*STATE))),
-        ("CLI", f"aiplatform evaluations compare {runs} --on {comparison.primary.name}"),
-        (
-            "Python",
-            f"aip.evaluations.compare({comparison.baseline.run_id!r}, {candidates}, on={comparison.primary.name!r})",
-        ),
-    ]
+    options = comparison.options
+    command = f"aiplatform evaluations compare {runs} --on {quote(comparison.primary.name)}"
+    command += "".join(f" --metric {quote(name)}" for name in options.metrics)
+    call = f"{comparison.baseline.run_id!r}, {candidates}, on={comparison.primary.name!r}"
+    if options.metrics:
+        call += f", metrics={[*options.metrics]!r}"
+    if options.gate:
+        command += f" --gate {quote(options.gate)}"
+        call += f", gate={options.gate!r}"
+    return visit.ways(visit.address(*STATE), command, f"aip.evaluations.compare({call})")

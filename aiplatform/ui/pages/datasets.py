@@ -7,7 +7,6 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aiplatform.core.i18n import N_
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.ui.site import BASE, Site
@@ -21,11 +20,7 @@ def add_datasets(routes: Routes, site: Site) -> None:
     @routes.get(f"{BASE}/datasets", permission=Permission.DATASETS_READ)
     def datasets(request: Request) -> Response:
         visit = site.visit(request, "datasets")
-        ways = [
-            (visit.text(N_("Link")), visit.request.url.path),
-            ("CLI", "aiplatform datasets list"),
-            ("Python", "aip.datasets.list()"),
-        ]
+        ways = visit.ways(visit.request.url.path, "aiplatform datasets list", "aip.datasets.list()")
         return visit.page("pages/datasets.html", datasets=site.services.datasets.list(visit.caller), ways=ways)
 
     @routes.get(f"{BASE}/datasets/{{name}}", permission=Permission.DATASETS_READ)
@@ -59,10 +54,8 @@ def add_datasets(routes: Routes, site: Site) -> None:
                     str(chosen.version),
                     offset=None,
                 ),
-                "ways": [
-                    (visit.text(N_("Link")), str(address)),
-                    ("CLI", f"aiplatform datasets get {chosen.reference}"),
-                    ("Python", f"aip.datasets.get({chosen.reference!r})"),
-                ],
+                "ways": visit.ways(
+                    address, f"aiplatform datasets get {chosen.reference}", f"aip.datasets.get({chosen.reference!r})"
+                ),
             },
         )

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.status import HTTP_303_SEE_OTHER
 
-from aiplatform.core.i18n import N_
 from aiplatform.serve.model import STATUS_NAMES, Protocol, Status
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
@@ -31,11 +30,7 @@ def add_deployments(routes: Routes, site: Site) -> None:
     @routes.get(f"{BASE}/deployments", permission=Permission.DEPLOYMENTS_READ)
     def deployments(request: Request) -> Response:
         visit = site.visit(request, "deployments")
-        ways = [
-            (visit.text(N_("Link")), visit.request.url.path),
-            ("CLI", "aiplatform deployments list"),
-            ("Python", "aip.deployments.list()"),
-        ]
+        ways = visit.ways(visit.request.url.path, "aiplatform deployments list", "aip.deployments.list()")
         return visit.page(
             "pages/deployments.html",
             deployments=site.services.deployments.list(visit.caller.scope),
@@ -65,11 +60,9 @@ def add_deployments(routes: Routes, site: Site) -> None:
                 "chosen": chosen,
                 "placeholder": PLACEHOLDER,
                 "may_write": visit.caller.may(Permission.DEPLOYMENTS_WRITE),
-                "ways": [
-                    (visit.text(N_("Link")), str(visit.address("way"))),
-                    ("CLI", f"aiplatform deployments get {name}"),
-                    ("Python", f"aip.deployments.get({name!r})"),
-                ],
+                "ways": visit.ways(
+                    visit.address("way"), f"aiplatform deployments get {name}", f"aip.deployments.get({name!r})"
+                ),
             },
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -54,11 +55,11 @@ def add_evaluations(routes: Routes, site: Site) -> None:
                 "run_names": RUN_STATUS_NAMES,
                 "outcome_tones": OUTCOME_TONES,
                 "outcome_icons": OUTCOME_ICONS,
-                "ways": [
-                    (visit.text(N_("Link")), str(visit.address("after", "data"))),
-                    ("CLI", "aiplatform evaluations list"),
-                    ("Python", "aip.evaluations.list()"),
-                ],
+                "ways": visit.ways(
+                    visit.address("after", "data"),
+                    "aiplatform evaluations list" + (f" --data {quote(data)}" if data else ""),
+                    f"aip.evaluations.list({f'data={data!r}' if data else ''})",
+                ),
             },
         )
 
@@ -116,11 +117,7 @@ def _run_view(site: Site, visit: Visit, run: EvaluationRun) -> dict[str, Any]:
             (visit.text(N_("Code")), run.code_version),
             *sorted(run.environment.items()),
         ],
-        "ways": [
-            (visit.text(N_("Link")), str(address)),
-            ("CLI", f"aiplatform evaluations get {run.run_id}"),
-            ("Python", f"aip.evaluations.get({run.run_id!r})"),
-        ],
+        "ways": visit.ways(address, f"aiplatform evaluations get {run.run_id}", f"aip.evaluations.get({run.run_id!r})"),
     }
 
 

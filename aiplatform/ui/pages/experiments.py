@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from shlex import quote
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -36,11 +37,7 @@ def add_experiments(routes: Routes, site: Site) -> None:
     def experiments(request: Request) -> Response:
         visit = site.visit(request, "experiments")
         found, problem = visit.attempt(lambda: site.services.experiments.list(visit.caller))
-        ways = [
-            (visit.text(N_("Link")), visit.request.url.path),
-            ("CLI", "aiplatform experiments list"),
-            ("Python", "aip.experiments.list()"),
-        ]
+        ways = visit.ways(visit.request.url.path, "aiplatform experiments list", "aip.experiments.list()")
         return visit.page("pages/experiments.html", experiments=found or [], problem=problem, ways=ways)
 
     @routes.get(f"{BASE}/experiments/{{experiment_id}}", permission=Permission.EXPERIMENTS_READ)
@@ -73,8 +70,11 @@ def add_experiments(routes: Routes, site: Site) -> None:
                 "tones": STATUS_TONES,
                 "status_names": STATUS_NAMES,
                 "ways": [
-                    (visit.text(N_("Link")), str(address)),
-                    ("CLI", f"aiplatform experiments runs {experiment.name}"),
+                    *visit.ways(
+                        address,
+                        f"aiplatform experiments runs {quote(experiment.name)}",
+                        f"aip.experiments.runs({experiment.name!r})",
+                    ),
                     ("MLflow", f"mlflow.search_runs(experiment_ids=[{experiment.experiment_id!r}])"),
                 ],
             },

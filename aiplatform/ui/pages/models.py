@@ -39,11 +39,7 @@ def add_models(routes: Routes, site: Site) -> None:
     def models(request: Request) -> Response:
         visit = site.visit(request, "models")
         found, problem = visit.attempt(lambda: site.services.models.list(visit.caller))
-        ways = [
-            (visit.text(N_("Link")), visit.request.url.path),
-            ("CLI", "aiplatform models list"),
-            ("Python", "aip.models.list()"),
-        ]
+        ways = visit.ways(visit.request.url.path, "aiplatform models list", "aip.models.list()")
         return visit.page("pages/models.html", models=found or [], problem=problem, ways=ways)
 
     @routes.get(f"{BASE}/models/{{name}}", permission=Permission.MODELS_READ)
@@ -54,6 +50,7 @@ def add_models(routes: Routes, site: Site) -> None:
         versions = site.services.models.versions(visit.caller, name)
         wanted = visit.param("version") or asked
         chosen = next((one for one in versions if str(one.version) == wanted), versions[0] if versions else None)
+        reference = chosen.reference if chosen else name
         return visit.page(
             "pages/model.html",
             {
@@ -66,9 +63,9 @@ def add_models(routes: Routes, site: Site) -> None:
                 "serving": _serving(site, visit, name),
                 **(_lineage(site, visit, chosen) if chosen else {}),
                 "ways": [
-                    (visit.text(N_("Link")), str(visit.address("version"))),
-                    ("CLI", f"aiplatform models get {name}"),
-                    ("Python", f"aip.models.get({name!r})"),
+                    *visit.ways(
+                        visit.address("version"), f"aiplatform models get {reference}", f"aip.models.get({reference!r})"
+                    ),
                     ("MLflow", f"models:/{name}/{chosen.version}" if chosen else f"models:/{name}"),
                 ],
             },

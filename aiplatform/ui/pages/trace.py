@@ -78,9 +78,4 @@ def _span_view(site: Site, visit: Visit, tree: TraceTree, span_id: str | None) -
 
 def _ways(visit: Visit, tree: TraceTree) -> list[tuple[str, str]]:
     trace_id = tree.summary.trace_id
-    return [
-        (visit.text(N_("Link")), str(visit.address("span"))),
-        ("CLI", f"aiplatform traces get {trace_id}"),
-        ("Python", f"aip.traces.get({trace_id!r})"),
-        ("Id", trace_id),
-    ]
+    return visit.ways(visit.address("span"), f"aiplatform traces get {trace_id}", f"aip.traces.get({trace_id!r})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -17,7 +18,7 @@ from aiplatform.tracing.model import KIND_NAMES, STATUS_NAMES, SpanKind, Status,
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import buckets_for, columns_for
 from aiplatform.ui.site import BASE, Site, Visit, problem_of
-from aiplatform.ui.views.query import FIELDS, Query, QueryError, parse
+from aiplatform.ui.views.query import FIELDS, Query, QueryError, api_line, parse
 from aiplatform.ui.views.timerange import RANGES, TimeRange, time_range
 
 PAGE_SIZE: Final = 50
@@ -47,7 +48,6 @@ def add_traces(routes: Routes, site: Site) -> None:
             "range_name": _range_name(visit, span),
             "ranges": visit.address(*STATE).tabs("last", _range_pairs(visit), span.key or ""),
             "query_problem": None,
-            "ways": _ways(visit, line, span),
         }
         try:
             query = parse(line)
@@ -57,8 +57,12 @@ def add_traces(routes: Routes, site: Site) -> None:
             problem = {**_plain(problem_of(error, visit.locale)), "marked": marked, "near": error.fields.get("near")}
             if problem["near"]:
                 problem["better"] = line[:start] + problem["near"] + line[end:]
-            return visit.page("pages/traces.html", view, query_problem=problem, found=None, status=422)
-        return visit.page("pages/traces.html", view, found=_found(site, visit, query, span))
+            return visit.page(
+                "pages/traces.html", view, query_problem=problem, found=None, ways=_ways(visit, None, span), status=422
+            )
+        return visit.page(
+            "pages/traces.html", view, found=_found(site, visit, query, span), ways=_ways(visit, query, span)
+        )
 
 
 def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str, Any]:
@@ -165,18 +169,16 @@ def _range_name(visit: Visit, span: TimeRange) -> str:
     return f"{start} – {end}"
 
 
-def _ways(visit: Visit, line: str, span: TimeRange) -> list[tuple[str, str]]:
-    last = f" --last {span.key}" if span.key else ""
-    search = f", text={line!r}" if line else ""
-    return [
-        (visit.text(N_("Link")), str(visit.address(*STATE))),
-        ("CLI", f"aiplatform traces list{_shell(line)}{last}"),
-        ("Python", f"aip.traces.list(project={visit.caller.project_id!r}{search})"),
-    ]
-
-
-def _shell(line: str) -> str:
-    return "" if not line else " '" + line.replace("'", "'\\''") + "'"
+def _ways(visit: Visit, query: Query | None, span: TimeRange) -> list[tuple[str, str]]:
+    """The query as the API reads it; a time that was chosen goes along where it can be said."""
+    line = api_line(query.where) if query else ""
+    sort = _sort(visit.param("sort"))
+    is_sorted = sort is not TraceSort.NEWEST
+    arguments = [repr(line)] if line else []
+    arguments += [f"sort={str(sort)!r}"] if is_sorted else []
+    arguments += [] if span.key else [f"from_ns={span.from_ns}", f"to_ns={span.to_ns}"]
+    command = "aiplatform traces list" + (f" {quote(line)}" if line else "") + (f" --sort {sort}" if is_sorted else "")
+    return visit.ways(visit.address(*STATE), command, f"aip.traces.list({', '.join(arguments)})")
 
 
 def _sort(value: str | None) -> TraceSort:

@@ -17,7 +17,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.tracing.model import SpanKind, Status, TraceFilter
 
 _TOKEN: Final = re.compile(
-    r"(?P<field>[A-Za-z_]+)\s*(?P<operator>:|>=|<=|!=|=|>|<)\s*(?P<value>\"[^\"]*\"|[^\s\"]+)"
+    r"(?P<field>[A-Za-z_]+)\s*(?P<operator>:|>=|<=|!=|=|>|<)\s*(?!//)(?P<value>\"[^\"]*\"|[^\s\"]+)"
     r"|\"(?P<quoted>[^\"]*)\"?"
     r"|(?P<word>\S+)"
 )
@@ -71,8 +71,7 @@ class Query:
         line = " ".join(line.split())
         if value is None:
             return line
-        shown = f'"{value}"' if re.search(r"\s", value) else value
-        return f"{line} {field}:{shown}".strip()
+        return f"{line} {field}:{_quoted(value)}".strip()
 
 
 class QueryError(InvalidError):
@@ -132,6 +131,28 @@ def parse(text: str) -> Query:
     return Query(text=text, conditions=tuple(conditions), where=replace(where, text=" ".join(words) or None))
 
 
+def api_line(where: TraceFilter) -> str:
+    """The filter as a line that the API and the command line read."""
+    pairs = (
+        ("trace_id", where.trace_id),
+        ("name", where.name),
+        ("status", where.status),
+        ("kind", where.kind),
+        ("model", where.model),
+        ("service", where.service),
+        ("session", where.session_id),
+        ("user", where.user_id),
+        ("errors", None if where.has_errors is None else ("yes" if where.has_errors else "no")),
+        ("duration", None if where.min_duration_ns is None else f"{where.min_duration_ns}ns"),
+    )
+    words = [f"{name}:{_quoted(str(value))}" for name, value in pairs if value is not None]
+    return " ".join([*words, *([where.text] if where.text else [])])
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if re.search(r"\s", value) else value
+
+
 def _narrow(where: TraceFilter, condition: Condition) -> TraceFilter:
     reader = _READERS.get(condition.field)
     if reader is None:
@@ -170,7 +191,7 @@ def _kind(where: TraceFilter, condition: Condition) -> TraceFilter:
 
 
 def _duration(where: TraceFilter, condition: Condition) -> TraceFilter:
-    _require(condition, ">", ">=")
+    _require(condition, ">", ">=", ":")
     match = _DURATION.fullmatch(condition.value)
     if match is None:
         raise _wrong(condition, N_("a time such as 500ms, 2s or 1.5min"))
@@ -178,9 +199,10 @@ def _duration(where: TraceFilter, condition: Condition) -> TraceFilter:
 
 
 def _errors(where: TraceFilter, condition: Condition) -> TraceFilter:
-    if (condition.operator, condition.value) == (">", "0"):
+    said = (condition.operator, condition.value.lower())
+    if said in {(">", "0"), (":", "yes"), (":", "true")}:
         return replace(where, has_errors=True)
-    if (condition.operator, condition.value) in {(":", "0"), ("=", "0")}:
+    if said in {(":", "0"), ("=", "0"), (":", "no"), (":", "false")}:
         return replace(where, has_errors=False)
     raise _wrong(condition, N_("errors>0 or errors:0"))
 
@@ -194,6 +216,7 @@ _READERS: Final[dict[str, Callable[[TraceFilter, Condition], TraceFilter]]] = {
     "user": _text("user_id"),
     "name": _text("name"),
     "trace": _text("trace_id"),
+    "trace_id": _text("trace_id"),
     "duration": _duration,
     "errors": _errors,
 }

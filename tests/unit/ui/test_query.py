@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aiplatform.tracing.model import SpanKind, Status, TraceFilter
-from aiplatform.ui.views.query import QueryError, parse
+from aiplatform.tracing.query import read_filter
+from aiplatform.ui.views.query import QueryError, api_line, parse
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,8 @@ from aiplatform.ui.views.query import QueryError, parse
         ("duration>250ms", TraceFilter(min_duration_ns=250_000_000)),
         ("errors>0", TraceFilter(has_errors=True)),
         ("errors:0", TraceFilter(has_errors=False)),
+        ("errors:yes duration:2s", TraceFilter(has_errors=True, min_duration_ns=2_000_000_000)),
+        ("http://127.0.0.1 12:30", TraceFilter(text="http://127.0.0.1 12:30")),
         ('name:"answer question" 内部', TraceFilter(name="answer question", text="内部")),
         (
             "session:s-1 user:lin model:qwen3 service:door",
@@ -39,7 +42,7 @@ def test_an_unknown_field_is_named_with_its_column_and_a_near_one() -> None:
     assert caught.value.span == (15, 22)
 
 
-@pytest.mark.parametrize("line", ["status:fine", "duration>soon", "duration:2s", "errors>3", "kind>llm"])
+@pytest.mark.parametrize("line", ["status:fine", "duration>soon", "duration<2s", "errors>3", "kind>llm"])
 def test_a_value_that_makes_no_sense_is_named(line: str) -> None:
     with pytest.raises(QueryError, match="cannot be understood"):
         parse(line)
@@ -51,3 +54,15 @@ def test_a_condition_can_be_taken_out_and_put_in() -> None:
     assert query.narrowed("status", "ok") == "duration>2s words status:ok"
     assert query.narrowed("status", None) == "duration>2s words"
     assert parse(query.narrowed("name", "two words")).where.name == "two words"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "status:error", "kind:LLM and duration > 2s", "duration>=1.5min errors>0", 'name:"answer question" 内部',
+        "session:s-1 user:lin model:qwen3 service:door trace:" + "a" * 32, 'errors:0 "cannot open" file',
+    ],
+)  # fmt: skip
+def test_the_api_reads_the_line_that_is_copied_as_the_page_reads_its_own(line: str) -> None:
+    where = parse(line).where
+    assert read_filter(api_line(where)) == where

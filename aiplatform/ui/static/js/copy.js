@@ -53,6 +53,11 @@ async function copySnippet(button) {
   }
 }
 
+// A part that somebody asked for and that no server answered; what asks by itself says nothing.
+document.addEventListener("htmx:sendError", (event) => {
+  if (event.detail.requestConfig?.triggeringEvent) say(document.body.dataset.unreachable);
+});
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy], [data-copy-link], [data-copy-snippet]");
   if (!button) return;

@@ -1,4 +1,5 @@
-// Menus are <details>: they open without scripts; here they also close by Escape, outside clicks and lost focus.
+// Menus are <details>: they open without scripts; here they also close by Escape, outside clicks and lost focus. An
+// error that a part of the page answered with stays until it is closed.
 const open = () => document.querySelectorAll("details[data-close-outside][open]");
 
 function close(menu, focus) {
@@ -8,6 +9,7 @@ function close(menu, focus) {
 
 document.addEventListener("click", (event) => {
   for (const menu of open()) if (!menu.contains(event.target)) close(menu, false);
+  if (event.target.closest("[data-dismiss]")) document.getElementById("alert").replaceChildren();
   const toggle = event.target.closest("[data-toggle]");
   if (toggle) {
     const isOpen = document.getElementById(toggle.dataset.toggle).classList.toggle("open");

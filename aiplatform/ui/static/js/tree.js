@@ -51,6 +51,8 @@ async function load(url) {
   panel.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(url, { signal: flight.signal, headers: { "hx-request": "true", "hx-target": "span" } });
+    const signIn = answer.headers.get("hx-redirect");
+    if (signIn) { location.assign(signIn); return; }
     panel.innerHTML = await answer.text();
     panel.scrollTop = 0;
     window.htmx?.process(panel);
