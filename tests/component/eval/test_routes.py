@@ -39,7 +39,7 @@ def test_rows_come_in_pages_and_by_slice_and_state(house: House) -> None:
     api = house.platform.api()
     run = evaluated(api, "v2", records({}))
     assert [row.row_id for row in run.rows()] == [f"q{n:03}" for n in range(60)]
-    assert len([*run.rows(in_slice="language=zh")]) == 10
+    assert len([*run.rows(in_slice="language=zh")]) == 20
     assert len([*run.rows(metric="hit@1", state="not_applicable")]) == 20
     page = api.get(f"/api/v1/evaluations/{run.run_id}/rows", limit=7, after="56")
     assert (len(page["items"]), page["total"], page["next"]) == (4, 60, None)
