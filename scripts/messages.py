@@ -11,13 +11,17 @@ import io
 import re
 import string
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+
+from aiplatform.train.spec import TrainSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 PO = ROOT / "aiplatform/core/locale/zh_CN/LC_MESSAGES/aiplatform.po"
@@ -33,6 +37,8 @@ def gathered() -> Catalog:
     found = extract_from_dir(ROOT, methods, options, KEYWORDS, comment_tags=("Translators:",), strip_comment_tags=True)
     for filename, _line, message, comments, context in found:
         catalog.add(message, None, [(filename, 0)], auto_comments=comments, context=context)
+    for meaning in sorted(set(_meanings(TrainSpec.model_json_schema()))):
+        catalog.add(meaning, None, [("aiplatform/train/spec.py", 0)])
     return catalog
 
 
@@ -86,6 +92,12 @@ def update() -> None:
 def write_compiled() -> None:
     """Write the binary form beside the text."""
     MO.write_bytes(compiled(translated()))
+
+
+def _meanings(schema: dict[str, Any]) -> Iterator[str]:
+    """What the fields of a specification mean: texts that a command shows and that stand in docstrings."""
+    for part in (schema, *schema["$defs"].values()):
+        yield from (field["description"] for field in part["properties"].values() if "description" in field)
 
 
 def _texts(catalog: Catalog) -> list[Message]:

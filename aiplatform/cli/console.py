@@ -11,6 +11,7 @@ from functools import cache
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -90,14 +91,20 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, right: S
     console().print(table)
 
 
+def padded(text: str, width: int) -> str:
+    """`text` filled up to `width` columns of a terminal, where a Chinese character takes two."""
+    return text + " " * (width - cell_len(text))
+
+
 def print_error(error: AIPlatformError) -> None:
     """An expected error as the reader sees it: the message, the hint, the code."""
     out = error_console()
-    out.print(f"{tr('error')}: {error.localized(locale())}", markup=False, style="red")
+    out.print(tr(N_("error: {problem}"), problem=error.localized(locale())), markup=False, style="red")
     hint = error.localized_hint(locale())
     if hint:
         out.print(f"  {hint}", markup=False)
-    out.print(f"  {tr('code')} {error.full_code}", markup=False, style="dim")
+    code = tr(N_("code"))
+    out.print(f"  {code} {error.full_code}", markup=False, style="dim")
 
 
 def exit_code_of(error: AIPlatformError) -> ExitCode:

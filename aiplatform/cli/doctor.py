@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from aiplatform.cli.console import ExitCode, JsonOption, console, print_json, tr
+from aiplatform.cli.console import ExitCode, JsonOption, console, padded, print_json, tr
 from aiplatform.core.i18n import N_
 from aiplatform.core.settings import load
 from aiplatform.gateway.doctor import Verdict, examine
@@ -41,7 +41,7 @@ def command(
     else:
         for finding in findings:
             text = tr(finding.text, **finding.fields)
-            console().print(f"  {_MARKS[finding.verdict]} {tr(finding.what):<15}{text}", markup=False)
+            console().print(f"  {_MARKS[finding.verdict]} {padded(tr(finding.what), 15)}{text}", markup=False)
             if finding.hint:
                 console().print(f"    {tr(finding.hint, **finding.fields)}", markup=False)
     if any(finding.verdict is Verdict.BAD for finding in findings):

@@ -84,8 +84,9 @@ def get(run_id: RunId, as_json: JsonOption = False, project: ProjectOption = Non
         print_json(asdict(run))
         return
     rows = [(tr(N_("state")), tr(RUN_STATES.get(run.status, run.status)))]
-    rows += [(f"{tr(N_('parameter'))} {key}", value) for key, value in sorted(run.params.items())]
-    rows += [(f"{tr(N_('metric'))} {key}", f"{value:.6g}") for key, value in sorted(run.metrics.items())]
+    parameter, metric = tr(N_("parameter")), tr(N_("metric"))
+    rows += [(f"{parameter} {key}", value) for key, value in sorted(run.params.items())]
+    rows += [(f"{metric} {key}", f"{value:.6g}") for key, value in sorted(run.metrics.items())]
     rows += [(key, value) for key, value in sorted(run.tags.items()) if not key.startswith("mlflow.")]
     print_table([N_("run"), run.name or run.run_id], rows)
 

@@ -108,7 +108,7 @@ def print_wrong_use(error: typer.TyperException) -> None:
     out = error_console()
     if context is not None:
         out.print(context.get_usage(), markup=False)
-    out.print(f"{tr('error')}: {told(text)}", markup=False, style="red")
+    out.print(tr(N_("error: {problem}"), problem=told(text)), markup=False, style="red")
     if context is not None:
         hint = tr(N_("`{command} --help` shows how it is called."), command=context.command_path)
         out.print(f"  {hint}", markup=False)

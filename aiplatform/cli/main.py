@@ -96,7 +96,7 @@ def _add(app: typer.Typer, name: str, text: str) -> None:
             raise
         message = tr(N_("`aiplatform {name}` needs the package {module!r}."), name=name, module=error.name)
         hint = tr(N_('Install it with: pip install "aiplatform[{extra}]"'), extra=EXTRA)
-        error_console().print(f"{tr('error')}: {message}\n  {hint}", markup=False)
+        error_console().print(tr(N_("error: {problem}"), problem=message), f"\n  {hint}", markup=False, sep="")
         sys.exit(ExitCode.FAILED)
     command = getattr(module, "command", None)
     if command is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import httpx
 import typer
@@ -14,6 +14,16 @@ from aiplatform.cli.console import ExitCode, JsonOption, console, print_json, sa
 from aiplatform.client.credentials import find_credentials
 from aiplatform.core.i18n import N_
 from aiplatform.core.settings import load
+
+_APPLICATION_STATES: Final = {
+    "NOT_STARTED": N_("not started"),
+    "DEPLOYING": N_("starting"),
+    "RUNNING": N_("running"),
+    "UNHEALTHY": N_("unhealthy"),
+    "DEPLOY_FAILED": N_("failed to start"),
+    "DELETING": N_("ending"),
+}
+"""Ray Serve's words for the state of an application."""
 
 
 def command(
@@ -69,7 +79,7 @@ def _show(status: Any) -> None:
     width = max([len(one.name) for one in status.applications] + [len("platform")]) + 3
     console().print(f"  {'Ray':<{width}}{' · '.join(parts)}", markup=False)
     for application in sorted(status.applications, key=lambda one: (one.name.startswith("model-"), one.name)):
-        text = application.status.lower().replace("_", " ")
+        text = tr(_APPLICATION_STATES.get(application.status, application.status))
         problem = f": {application.problem}" if application.problem else ""
         console().print(f"  {application.name:<{width}}{text}{problem}", markup=False)
     if status.problem:

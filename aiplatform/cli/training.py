@@ -125,7 +125,7 @@ def _fields(schema: dict[str, Any], part: dict[str, Any], prefix: str = "") -> l
         inner = _section(schema, field)
         needed = name in part.get("required", ())
         default = tr(N_("needed")) if needed else None if inner else str(field.get("default", ""))
-        rows.append((f"{prefix}{name}", default, field.get("description", "")))
+        rows.append((f"{prefix}{name}", default, tr(field.get("description", ""))))
         if inner:
             rows += _fields(schema, inner, f"{prefix}{name}.")
     return rows

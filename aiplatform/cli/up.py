@@ -12,7 +12,7 @@ import typer
 from rich.status import Status
 
 from aiplatform import __version__
-from aiplatform.cli.console import JsonOption, console, print_json, say, tr
+from aiplatform.cli.console import JsonOption, console, padded, print_json, say, tr
 from aiplatform.core.i18n import N_
 from aiplatform.core.settings import Loaded, load
 from aiplatform.gateway.installation import installation
@@ -59,7 +59,7 @@ class Terminal:
                 console().print(f"  ✗ {tr(name)}", style="red", markup=False)
                 raise
         seconds = f"{time.monotonic() - began:.1f} s"
-        console().print(f"  ✓ {tr(name):<13}{shown.text:<52}{seconds:>8}", markup=False)
+        console().print(f"  ✓ {padded(tr(name), 13)}{padded(shown.text, 52)}{seconds:>8}", markup=False)
 
     def note(self, text: str, **fields: Any) -> None:
         """A line of its own."""
