@@ -92,15 +92,14 @@ class HouseRooms(Rooms):
         return self.host
 
 
-@dataclass(frozen=True)
-class House:
+@dataclass(frozen=True, kw_only=True)
+class Applications:
     """The applications `platform`, `door` and `mlflow`, on one database."""
 
     rooms: HouseRooms
     platform: FastAPI
     door: ASGIApp
     mlflow_url: str
-    keys: PlatformUnderTest
     portal: BlockingPortal
 
     def client(self, key: str | None, *, project: str | None = None) -> httpx.Client:
@@ -120,10 +119,17 @@ class House:
         return Client(Credentials(url=BASE_URL, key=key, project_id=project), transport=_ByPath(self))
 
 
+@dataclass(frozen=True, kw_only=True)
+class House(Applications):
+    """Applications, and keys of every role."""
+
+    keys: PlatformUnderTest
+
+
 class _ByPath(httpx.BaseTransport):
     """`/v1` to the door, everything else to the platform, as Serve's longest prefix has it."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: Applications) -> None:
         self._door = AsgiTransport(house.door, house.portal)
         self._platform = AsgiTransport(house.platform, house.portal)
 
