@@ -23,11 +23,12 @@ from aiplatform.core.settings import load
 from aiplatform.gateway.installation import installation
 from aiplatform.gateway.lifecycle import own_plan, running_state, serve_rest
 from aiplatform.gateway.serve_config import serve_config
-from aiplatform.runtime.model import mark_of
+from aiplatform.runtime.model import Ports, mark_of
 from aiplatform.runtime.processes import find_marked
 from aiplatform.testing.platform import RunningPlatform, running_platform
 
 TARGET_MS = 0.25
+PROXY = "proxy"
 APPLICATIONS = {
     "bare": "a bare Serve deployment",
     "self": "our door: key checked, trace written, answers itself",
@@ -83,11 +84,15 @@ def _measure(platform: RunningPlatform, options: argparse.Namespace) -> dict[str
         name: measure.Load.post(platform.port, f"/bench-{name}/v1/chat/completions", BODY, key=platform.key)
         for name in APPLICATIONS
     }
+    # Serve's Python proxy runs beside HAProxy, for what that cannot route.
+    loads[PROXY] = measure.Load.post(
+        _ports(platform).fallback_http, "/bench-bare/v1/chat/completions", BODY, key=platform.key
+    )
     for load_ in loads.values():  # routes, caches, connections
         measure.run(load_, processes(), num_requests=400, connections=options.connections, idle_rate=0)
     idle = measure.idle_rate(processes)
     print(f"idle: {idle * 1000:.0f} ms CPU a second over {len(processes())} processes")
-    results: dict[str, list[measure.Result]] = {name: [] for name in APPLICATIONS}
+    results: dict[str, list[measure.Result]] = {name: [] for name in loads}
     for _ in range(options.rounds):
         for name, load_ in loads.items():
             results[name].append(
@@ -107,14 +112,20 @@ def _print(results: dict[str, list[measure.Result]], options: argparse.Namespace
     cost = {name: statistics.median(one.cpu_ms for one in rounds) for name, rounds in results.items()}
     print(f"{options.rounds} rounds of {options.requests} requests over {options.connections} connections")
     print(f"{'':58}{'CPU ms':>8}{'p50 ms':>8}{'p99 ms':>8}")
-    for name, text in APPLICATIONS.items():
+    for name, text in {**APPLICATIONS, PROXY: "the bare deployment through Serve's Python proxy"}.items():
         p50 = statistics.median(one.p50_ms for one in results[name])
         p99 = statistics.median(one.p99_ms for one in results[name])
         print(f"{text:58}{cost[name]:8.3f}{p50:8.1f}{p99:8.1f}")
     added = cost["self"] - cost["bare"]
     print(f"door adds {added:.3f} ms CPU to a bare deployment (target: at most {TARGET_MS})")
+    print(f"HAProxy takes {cost['bare'] / cost[PROXY]:.2f} of the Python proxy's CPU, the deployment's own included")
     for name in ("handle", "http"):
         print(f"hop to the model by {name}: {cost[name] - cost['self']:.3f} ms CPU")
+
+
+def _ports(platform: RunningPlatform) -> Ports:
+    state = json.loads((platform.data_dir / "state" / "ray.json").read_text(encoding="utf-8"))
+    return Ports(state["port_base"])
 
 
 def _wait(is_done: object, seconds: float = 120.0) -> None:
