@@ -29,11 +29,6 @@ class Quantity:
         return f"{self.figure} {self.unit}" if self.unit else self.figure
 
 
-def is_unknown(value: float | None) -> bool:
-    """Whether there is no finite number."""
-    return value is None or not math.isfinite(value)
-
-
 def number(value: float | None, digits: int = 3) -> str:
     """Thousands separated; `digits` significant digits for what is not whole. `18,204`, `0.0103`, `−8.80`.
 
@@ -61,27 +56,14 @@ def full(value: float | None) -> str:
     return UNKNOWN if value is None or not math.isfinite(value) else repr(value)
 
 
-def compact(value: float | None) -> str:
-    """Counts beside words: `375`, `9.2 k`, `18 k`, `1.2 M`."""
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        # 999.6 k would read "1000 k": the next unit begins where rounding reaches it.
-        if abs(value) >= size * 0.9995:
-            scaled = value / size
-            return f"{scaled:.1f} {unit}" if abs(scaled) < 9.95 else f"{scaled:.0f} {unit}"
-    return number(value)
-
-
-def share(value: float | None) -> str:
-    """A fraction as percent, a typed space before it: `2.1 %`, `0.004 %`, `59 %`."""
+def share(value: float | None, locale: str = "en") -> str:
+    """A fraction as percent, with a space before it but in Chinese: `2.1 %`, `0.004 %`, `59 %`, `59%`."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     percent = value * 100
     size = abs(percent)
-    if size == 0 or size >= 99.95:
-        return _signed(f"{size:.0f} %", percent)
-    return _signed(f"{_significant(size, 2)} %" if size < 10 else f"{size:.0f} %", percent)
+    figure = _significant(size, 2) if 0 < size < 10 else f"{size:.0f}"
+    return _signed(f"{figure}%" if locale.startswith("zh") else f"{figure} %", percent)
 
 
 def signed(value: float | None, places: int = 1) -> str:

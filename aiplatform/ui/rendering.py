@@ -125,6 +125,10 @@ def _age(context: Context, nanoseconds: int | None) -> str:
     return formatting.age(nanoseconds, frame.now_ns, frame.locale)
 
 
+def _share(context: Context, value: float | None) -> str:
+    return formatting.share(value, context["frame"].locale)
+
+
 def _axis_time(context: Context, nanoseconds: int, range_ns: int) -> str:
     """The label of an instant under a chart: the day too where the range spans days."""
     stamp = formatting.stamp(nanoseconds, context["frame"].zone)
@@ -155,14 +159,10 @@ def _script_json(value: Any) -> Markup:
 
 _FILTERS: Final[dict[str, Any]] = {
     "number": formatting.number,
-    "fixed": formatting.fixed,
     "full": formatting.full,
     "plain": formatting.plain,
     "lang": pass_context(_lang),
-    "compact": formatting.compact,
-    "share": formatting.share,
-    "signed": formatting.signed,
-    "p_value": formatting.p_value,
+    "share": pass_context(_share),
     "money": formatting.money,
     "duration": formatting.duration,
     "size": formatting.size,

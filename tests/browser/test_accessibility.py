@@ -33,10 +33,11 @@ def test_the_sign_in_and_error_pages_pass_too(look: Callable[..., Eyes], address
         page = eyes.go(path)
         page.add_script_tag(path=str(AXE))
         assert page.evaluate(RUN) == [], path
-    signed_in = look(bypass_csp=True)
-    page = signed_in.go("/traces/" + "0" * 32)
-    page.add_script_tag(path=str(AXE))
-    assert page.evaluate(RUN) == []
+    signed_in = look(bypass_csp=True, viewport={"width": 390, "height": 844})
+    for path in ("/traces/" + "0" * 32, "/traces?q=duraton>2s", "/traces?q=status:running+nothing"):
+        page = signed_in.go(path)
+        page.add_script_tag(path=str(AXE))
+        assert page.evaluate(RUN) == [], path
 
 
 WITHOUT_HEADS = "document.querySelectorAll('table:not(:has(th))').length"

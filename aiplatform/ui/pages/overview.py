@@ -107,6 +107,7 @@ def _standing(site: Site, visit: Visit) -> dict[str, Any]:
             runs=evaluations[1] if evaluations else [],
             failed_traces=failed,
             num_traces=total,
+            share=formatting.share(failed / total if total else None, visit.locale),
             last=span.key or "",
             text=visit.text,
         ),
@@ -150,7 +151,7 @@ def _tiles(
         },
         {
             "name": visit.text(N_("Error rate")),
-            "figure": formatting.share(failed / total if total else None),
+            "figure": formatting.share(failed / total if total else None, visit.locale),
             "unit": visit.text(N_("{count} of {total} traces")).format(
                 count=formatting.number(failed), total=formatting.number(total)
             ),
@@ -185,7 +186,9 @@ def _loop(
     running = sum(run.status is RunStatus.RUNNING for run in runs or [])
     ready = sum(one.state.status is DeploymentStatus.READY for one in deployments or [])
     champions = sum(1 for model in models or [] if "champion" in model.aliases)
-    errors = visit.text(N_("{share} with errors")).format(share=formatting.share(failed / total if total else None))
+    errors = visit.text(N_("{share} with errors")).format(
+        share=formatting.share(failed / total if total else None, visit.locale)
+    )
     return [
         _tile(visit, "traces", N_("Traces"), "list-tree", total, errors),
         _tile(visit, "datasets", N_("Data sets"), "database", _len(datasets), _newest(datasets)),

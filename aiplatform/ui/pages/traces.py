@@ -142,13 +142,14 @@ def _facets(visit: Visit, query: Query, items: list[Any]) -> list[tuple[str, lis
         ]
 
     statuses = [(str(each), visit.text(STATUS_NAMES[each]), "") for each in Status]
+    errors = [("yes", visit.text(N_("With errors")), "")]
     kinds = [(str(each), visit.text(KIND_NAMES[each]), str(each)) for each in FACET_KINDS]
     seen = Counter(model for item in items for model in item.models)
     if current := query.value("model"):
         seen.setdefault(current, 0)
     models = [(name, name, "") for name, _ in seen.most_common(MAX_FACETS)]
     facets = [
-        (visit.text(N_("Status")), choices("status", statuses)),
+        (visit.text(N_("Status")), choices("status", statuses) + choices("errors", errors)),
         (visit.text(N_("Holds a span of kind")), choices("kind", kinds)),
         (visit.text(N_("Model")), choices("model", models)),
     ]

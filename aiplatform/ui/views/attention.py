@@ -37,6 +37,7 @@ def needs(
     runs: Sequence[EvaluationRun],
     failed_traces: int,
     num_traces: int,
+    share: str,
     last: str,
     text: Callable[[str], str],
 ) -> list[Need]:
@@ -47,6 +48,7 @@ def needs(
         runs: The newest evaluation runs.
         failed_traces: Traces of the time range with errors.
         num_traces: All traces of the time range.
+        share: The one by the other, as it is shown.
         last: Key of the time range.
         text: Translates a marked text.
     """
@@ -54,7 +56,6 @@ def needs(
     found += [_short(one, text) for one in deployments if _is_short(one)]
     found += [_run(run, text) for run in runs if run.status is RunStatus.FAILED][:MOST_RUNS]
     if failed_traces:
-        share = formatting.share(failed_traces / num_traces)
         found.append(
             Need(
                 tone="worse",
@@ -63,7 +64,7 @@ def needs(
                     failed=formatting.number(failed_traces), total=formatting.number(num_traces)
                 ),
                 detail=share,
-                path="/traces?" + urlencode({"q": "errors>0", "last": last}),
+                path="/traces?" + urlencode({"q": "errors:yes", "last": last}),
                 since_ns=None,
             )
         )

@@ -96,6 +96,8 @@ def headline(run: EvaluationRun, text: Callable[[str], str]) -> str:
         return text(N_("The run was cancelled after {done} rows.")).format(done=done)
     if run.status is RunStatus.QUEUED:
         return text(N_("The run waits to be started."))
+    if run.status is RunStatus.RUNNING and not run.total_rows:
+        return text(N_("{done} rows are done.")).format(done=done)
     if run.status is RunStatus.RUNNING:
         return text(N_("{done} of {total} rows are done.")).format(done=done, total=total)
     if run.primary_metric is None or run.primary_metric.value is None:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from aiplatform.core.i18n import N_
 from aiplatform.tracing.model import Message, Passage, SpanDetail, SpanRow, Status, TraceTree
 from aiplatform.ui import formatting
-from aiplatform.ui.content import one_line
 from aiplatform.ui.geometry import Bar, Tick, bar_for, time_ticks
 
 ROWS_A_PART: Final = 500
@@ -17,7 +16,6 @@ MAX_DEPTH: Final = 8
 """Levels that are indented; deeper ones stand at the same indent and say their level."""
 
 SHOWN_MESSAGES: Final = 3
-FOLD_SYSTEM_FROM: Final = 250
 ROLE_NAMES: Final = {
     "system": N_("system"),
     "developer": N_("developer"),
@@ -121,11 +119,6 @@ def quoted_ids(tree: TraceTree, detail: SpanDetail) -> frozenset[str]:
     """Passages that the trace's answer quotes, where the application said so in `aiplatform.citations`."""
     named: Any = detail.metadata.get("citations") or detail.attributes.get("aiplatform.citations") or ()
     return frozenset(str(each) for each in named) if isinstance(named, list | tuple) else frozenset()
-
-
-def call_line(arguments: Any) -> str:
-    """A tool call's arguments in one line."""
-    return "" if arguments is None else one_line(arguments, 160)
 
 
 def _node(span: SpanRow, services: dict[str, str | None], origin: int, total: int, now_ns: int) -> Node:

@@ -16,7 +16,7 @@ NOON_NS = 1_795_521_600_000_000_000  # 2026-11-24 12:00:00 UTC
 
 @pytest.mark.parametrize(
     "show",
-    [f.number, f.fixed, f.full, f.compact, f.share, f.signed, f.p_value, f.money, f.duration, f.size],
+    [f.number, f.fixed, f.full, f.share, f.signed, f.p_value, f.money, f.duration, f.size],
     ids=lambda show: show.__name__,
 )
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
@@ -43,18 +43,12 @@ def test_numbers_have_three_significant_digits_and_thousands_apart(value: float,
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(375, "375"), (9_200, "9.2 k"), (18_204, "18 k"), (999_600, "1.0 M"), (1_234_567, "1.2 M")]
-)
-def test_counts_beside_words_are_short(value: float, text: str) -> None:
-    assert f.compact(value) == text
-
-
-@pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0 %"), (0.021, "2.1 %"), (0.59, "59 %"), (1, "100 %"), (0.00004, "0.0040 %"), (-0.02, "−2.0 %")],
 )
 def test_shares_keep_what_is_small(value: float, text: str) -> None:
     assert f.share(value) == text
+    assert f.share(value, "zh_CN") == text.replace(" ", "")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiplatform.ui.geometry import axis_for, bar_for, bucket_ns, columns_for, sparkline, time_ticks
+from aiplatform.ui.geometry import axis_for, bar_for, bucket_ns, buckets_for, columns_for, sparkline, time_ticks
 
 FINITE = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 
@@ -70,6 +70,33 @@ def test_columns_fill_the_width_and_the_highest_reaches_the_top() -> None:
 def test_buckets_are_round() -> None:
     assert bucket_ns(24 * 3600 * 10**9) == 1800 * 10**9
     assert bucket_ns(10**9) == 10**9
+
+    assert bucket_ns(400 * 86_400 * 10**9) == 9 * 86_400 * 10**9
+
+
+@given(
+    st.integers(min_value=0, max_value=2 * 10**18),
+    st.integers(min_value=10**9, max_value=10**17),
+    st.integers(min_value=-48, max_value=56),
+)
+def test_buckets_hold_the_range_and_begin_on_the_viewers_clock(start: int, length: int, quarters: int) -> None:
+    offset = quarters * 900 * 10**9
+    found = buckets_for(start, start + length, offset)
+    assert found.from_ns <= start < found.from_ns + found.width_ns
+    assert found.to_ns - found.width_ns < start + length <= found.to_ns
+    assert (found.from_ns + offset) % found.width_ns == 0
+    assert found.count <= 50
+    assert len(found.ticks) <= 8
+    for tick in found.ticks:
+        assert found.from_ns <= tick.value < found.to_ns
+        assert 3 <= tick.at <= 97
+
+
+def test_labels_of_a_day_stand_at_round_hours_of_the_viewers_zone() -> None:
+    hour = 3600 * 10**9
+    found = buckets_for(9 * hour, 33 * hour, 8 * hour)
+    assert found.width_ns == hour // 2
+    assert [(tick.value // hour + 8) % 24 for tick in found.ticks] == [20, 0, 4, 8, 12, 16]
 
 
 def test_a_line_needs_two_points_and_skips_what_is_not_known() -> None:

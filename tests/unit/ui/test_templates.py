@@ -80,6 +80,8 @@ def test_every_icon_that_is_named_exists() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in TEMPLATE_FOLDER.parent.rglob("*.py"))
     named |= set(re.findall(r'icon="([a-z0-9-]+)"', source))
     assert named - known == set()
+    texts = source + "".join(template.read_text(encoding="utf-8") for template in TEMPLATES)
+    assert {icon for icon in known if not re.search(rf"[\"']{icon}[\"']", texts)} == set(), "not used"
 
 
 def test_addresses_of_static_files_change_with_any_file(tmp_path: Path) -> None:

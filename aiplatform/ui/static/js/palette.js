@@ -10,6 +10,8 @@ let flight = null;
 const options = () => [...list.querySelectorAll("[role=option]")];
 
 function mark(option) {
+  const count = document.getElementById("palette-count");
+  count.textContent = count.dataset.text.replace("{count}", options().length);
   for (const each of options()) each.setAttribute("aria-selected", String(each === option));
   if (option) {
     ask.setAttribute("aria-activedescendant", option.id);
