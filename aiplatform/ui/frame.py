@@ -106,6 +106,7 @@ KEYS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("g", "o"), N_("go to the overview")),
     (("g", "t"), N_("go to traces")),
     (("g", "e"), N_("go to evaluations")),
+    (("g", "s"), N_("go to data sets")),
     (("g", "x"), N_("go to experiments")),
     (("g", "m"), N_("go to models")),
     (("g", "d"), N_("go to deployments")),

@@ -130,6 +130,10 @@ def test_the_palette_finds_pages_and_things(look: Look) -> None:
     expect(page.get_by_role("option", name="docs-assistant deployment")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/deployments/docs-assistant"))
+    page.keyboard.press("Control+k")
+    page.keyboard.type("no such thing")
+    expect(page.get_by_text("Nothing has such a name here.")).to_be_visible()
+    page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("heading", name="Keys", level=2)).to_be_visible()
     page.keyboard.press("Escape")
@@ -142,9 +146,15 @@ def test_the_palette_finds_pages_and_things(look: Look) -> None:
 def test_every_key_that_help_shows_does_something(look: Look, seeded: Seeded) -> None:
     page = look().go()
     shown = set(page.locator("#keys-help dt").all_text_contents())
-    tried = {"CtrlK", "?", "/", "jk", "↵", "Esc", "[]", "n", "go", "gt", "ge", "gx", "gm", "gd"}
+    tried = {"CtrlK", "?", "/", "jk", "↵", "Esc", "[]", "n", "go", "gt", "ge", "gs", "gx", "gm", "gd"}
     assert shown == tried
-    for key, path in (("e", "/evaluations"), ("x", "/experiments"), ("d", "/deployments"), ("t", "/traces")):
+    for key, path in (
+        ("e", "/evaluations"),
+        ("s", "/datasets"),
+        ("x", "/experiments"),
+        ("d", "/deployments"),
+        ("t", "/traces"),
+    ):
         page.keyboard.press("g")
         page.keyboard.press(key)
         expect(page).to_have_url(re.compile(f"{path}$"))

@@ -85,6 +85,13 @@ def add_account(routes: Routes, site: Site) -> None:
                 Found(kind=visit.text(N_("data set")), name=one.name, path=f"/datasets/{one.name}", icon="database")
                 for one in services.datasets.list(caller)
             ]),
+            (Permission.EXPERIMENTS_READ, lambda: [
+                Found(
+                    kind=visit.text(N_("experiment")), name=one.name, path=f"/experiments/{one.experiment_id}",
+                    icon="flask-conical",
+                )
+                for one in services.experiments.list(caller)
+            ]),
             (Permission.MODELS_READ, lambda: [
                 Found(kind=visit.text(N_("model")), name=one.name, path=f"/models/{one.name}", icon="boxes")
                 for one in services.models.list(caller)

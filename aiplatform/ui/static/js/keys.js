@@ -4,10 +4,12 @@ const GO = { o: "", t: "/traces", e: "/evaluations", s: "/datasets", x: "/experi
 const GO_MS = 1500;
 let goUntil = 0;
 
+// A dialog that was just closed still has the focus for a moment; nobody types there.
+const types = (target) =>
+  target.closest("input, textarea, select, [contenteditable], [role=listbox]") !== null && target.closest("dialog:not([open])") === null;
+
 const rests = (event) =>
-  event.isComposing || event.keyCode === 229 || event.altKey ||
-  document.querySelector("dialog[open]") !== null ||
-  event.target.closest("input, textarea, select, [contenteditable], [role=listbox]") !== null;
+  event.isComposing || event.keyCode === 229 || event.altKey || document.querySelector("dialog[open]") !== null || types(event.target);
 
 const onButton = (event) => event.target.closest("button, summary") !== null;
 

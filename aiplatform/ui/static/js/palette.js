@@ -6,12 +6,14 @@ const PAUSE_MS = 150;
 let pages = [];
 let waiting = 0;
 let flight = null;
+let searching = false;
 
 const options = () => [...list.querySelectorAll("[role=option]")];
 
 function mark(option) {
   const count = document.getElementById("palette-count");
   count.textContent = count.dataset.text.replace("{count}", options().length);
+  document.getElementById("palette-none").hidden = options().length > 0 || searching;
   for (const each of options()) each.setAttribute("aria-selected", String(each === option));
   if (option) {
     ask.setAttribute("aria-activedescendant", option.id);
@@ -26,15 +28,18 @@ function filterPages(text) {
 }
 
 async function findThings(text) {
-  flight?.abort();
-  flight = new AbortController();
+  const own = new AbortController();
+  flight = own;
   try {
-    const answer = await fetch(`${ask.dataset.source}?q=${encodeURIComponent(text)}`, { signal: flight.signal, headers: { "hx-request": "true" } });
+    const answer = await fetch(`${ask.dataset.source}?q=${encodeURIComponent(text)}`, { signal: own.signal, headers: { "hx-request": "true" } });
+    const signIn = answer.headers.get("hx-redirect");
+    if (signIn) location.assign(signIn);
     if (!answer.ok) return;
     const found = document.createElement("template");
     found.innerHTML = await answer.text();
     list.append(found.content);
-    if (!list.querySelector("[aria-selected=true]")) mark(options()[0]);
+    searching = false;
+    mark(list.querySelector("[aria-selected=true]") ?? options()[0]);
   } catch (error) {
     if (error.name !== "AbortError") throw error;
   }
@@ -56,9 +61,11 @@ if (dialog) {
     else if (event.target === dialog) dialog.close();
   });
   ask.addEventListener("input", () => {
-    filterPages(ask.value);
-    clearTimeout(waiting);
     const text = ask.value.trim();
+    searching = text.length > 1;
+    filterPages(text);
+    clearTimeout(waiting);
+    flight?.abort();
     if (text.length > 1) waiting = setTimeout(() => findThings(text), PAUSE_MS);
   });
   ask.addEventListener("keydown", (event) => {
