@@ -1,8 +1,8 @@
 """A second tenant gets nothing of the first one's through any route of any application.
 
-Every route is asked with the first tenant's ids by an admin of the second, by nobody, by members of every role, and at
-the end by their owner, who shows that the samples name something. A stranger's answer must be the one for an id that
-names nothing.
+Every route is asked with the first tenant's ids by an admin of the second, by a key that is bound to another project of
+the first, by nobody, by members of every role, and at the end by their owner, who shows that the samples name
+something. A stranger's answer must be the one for an id that names nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ from tests.component.gateway.reaching import reach_across
 from tests.component.gateway.samples import PUBLIC, SAMPLES, Sample, mlflow_routes
 
 STRANGERS_PROJECT: Final = "default"
+WHO: Final = ("another tenant", "another project")
+WAYS: Final = ("plain", "named")
+TENANT_WIDE: Final = {"GET /api/v1/members", "GET /{tenant:tenant}/{project}/members", "GET /{tenant:tenant}"}
+"""What every project of a tenant shows: that it is there, and who belongs to it."""
+
 ROLES: Final = (Role.VIEWER, Role.DEVELOPER, Role.ADMIN)
 _FRESH: Final = count()
 _REQUEST_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|req-[0-9a-f]+|fresh-\d+")
@@ -68,8 +73,8 @@ class Walk:
     ids: Mapping[str, str]
     nothing: Mapping[str, str]
     permissions: Mapping[tuple[str, str], Permission | None]
-    stranger: dict[tuple[str, str], tuple[Told, Told]] = field(default_factory=dict)
-    """By sample and way of asking: with the first tenant's ids, and with ids that name nothing."""
+    stranger: dict[tuple[str, str, str], tuple[Told, Told]] = field(default_factory=dict)
+    """By sample, who asks and how: with the first tenant's ids, and with ids that name nothing."""
 
     nobody: dict[str, Told] = field(default_factory=dict)
     roles: dict[tuple[str, Role], Told] = field(default_factory=dict)
@@ -77,8 +82,9 @@ class Walk:
     reached: dict[str, httpx.Response] = field(default_factory=dict)
     """What came of everything in `reaching`."""
 
-    before: Any = None
-    after: Any = None
+    before: list[Any] = field(default_factory=list)
+    after: list[Any] = field(default_factory=list)
+    """Everything of the owner before and after each of those who ask."""
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +101,21 @@ def walk(house: House) -> Walk:
                    for method in route.methods}  # fmt: skip
     walked = Walk(house=house, ids=ids, nothing=absent(ids), permissions=permissions)
     stranger_key = house.keys.key(Role.ADMIN, tenant=STRANGER, project=STRANGERS_PROJECT)
+    admin = house.keys.caller(Role.ADMIN, project=STRANGERS_PROJECT)
+    neighbour_key = house.keys.tenancy.keys.create(
+        admin, name="neighbour", role=Role.DEVELOPER, project_id=STRANGERS_PROJECT
+    ).text
     role_keys = {role: house.keys.key(role, tenant=OWNER, project=PROJECT) for role in ROLES}
     watcher = house.keys.caller(Role.DEVELOPER, project=PROJECT)
-    walked.before = _everything_of_the_owner(walked, watcher)
-    _ask_as_stranger(walked, stranger_key)
+    walked.before.append(_everything_of_the_owner(walked, watcher))
+    _ask_as_stranger(walked, WHO[0], stranger_key, STRANGER)
     walked.reached = reach_across(house, stranger_key, ids)
     with house.client(None) as http:
         walked.nobody = {sample.id: _asked(walked, http, sample, ids) for sample in SAMPLES}
-    walked.after = _everything_of_the_owner(walked, watcher)
+    walked.after.append(_everything_of_the_owner(walked, watcher))
+    walked.before.append(_everything_of_the_owner(walked, watcher, PROJECT))
+    _ask_as_stranger(walked, WHO[1], neighbour_key, OWNER)
+    walked.after.append(_everything_of_the_owner(walked, watcher, PROJECT))
     for role, role_key in role_keys.items():
         with house.client(role_key, project=PROJECT) as http:
             for sample in SAMPLES:
@@ -114,24 +127,24 @@ def walk(house: House) -> Walk:
     return walked
 
 
-def _ask_as_stranger(walk: Walk, key: str) -> None:
+def _ask_as_stranger(walk: Walk, who: str, key: str, tenant: str) -> None:
     """By each sample as it is, and once more naming the first tenant's project: in the header, or in a page's path."""
-    own = {"tenant": STRANGER, "project": STRANGERS_PROJECT}
-    with walk.house.client(key) as http:
+    own = {"tenant": tenant, "project": STRANGERS_PROJECT}
+    nothing = {**walk.nothing, **({"tenant": OWNER} if tenant == OWNER else {})}
+    with (
+        walk.house.client(key) as plain,
+        walk.house.client(key, project=PROJECT) as named,
+        walk.house.client(key, project=walk.nothing["project"]) as unnamed,
+    ):
         for sample in SAMPLES:
-            known, unknown = {**walk.ids}, {**walk.nothing}
-            if sample.is_page:
-                walk.stranger[sample.id, "named"] = (
-                    _asked(walk, http, sample, known), _asked(walk, http, sample, unknown)
-                )  # fmt: skip
-                known, unknown = known | own, unknown | own
-            walk.stranger[sample.id, "plain"] = (_asked(walk, http, sample, known), _asked(walk, http, sample, unknown))
-    for sample in SAMPLES:
-        if not sample.is_page:
-            with walk.house.client(key, project=PROJECT) as named, walk.house.client(key, project="nowhere") as unnamed:
-                walk.stranger[sample.id, "named"] = (
-                    _asked(walk, named, sample, walk.ids), _asked(walk, unnamed, sample, walk.nothing)
-                )  # fmt: skip
+            mine = own if sample.is_page else {}
+            walk.stranger[sample.id, who, "plain"] = (
+                _asked(walk, plain, sample, {**walk.ids, **mine}), _asked(walk, plain, sample, {**nothing, **mine})
+            )  # fmt: skip
+            there, nowhere = (plain, plain) if sample.is_page else (named, unnamed)
+            walk.stranger[sample.id, who, "named"] = (
+                _asked(walk, there, sample, walk.ids), _asked(walk, nowhere, sample, nothing)
+            )  # fmt: skip
 
 
 def _asked(walk: Walk, http: httpx.Client, sample: Sample, ids: Mapping[str, str]) -> Told:
@@ -152,13 +165,14 @@ def _permission(walk: Walk, sample: Sample) -> Permission:
     return found
 
 
-def _everything_of_the_owner(walk: Walk, caller: Caller) -> Any:
-    """Every row and file of the first tenant, and what MLflow tells its owner."""
+def _everything_of_the_owner(walk: Walk, caller: Caller, project: str | None = None) -> Any:
+    """Every row and file of the first tenant, or of one project of it, and what MLflow tells its owner."""
     rows: dict[str, list[Any]] = {}
     with walk.house.rooms.database.system("test") as tx:
         for table in metadata.sorted_tables:
             kept = [column for column in table.c if column.name not in _MOVING.get(table.name, set())]
-            found = tx.execute(select(*kept).where(table.c.tenant_id == OWNER)).all()
+            wanted = select(*kept).where(table.c.tenant_id == OWNER)
+            found = tx.execute(wanted if project is None else wanted.where(table.c.project_id == project)).all()
             rows[table.name] = sorted((tuple(row) for row in found), key=repr)
     rooms = walk.house.rooms
     mlflow = [
@@ -168,11 +182,13 @@ def _everything_of_the_owner(walk: Walk, caller: Caller) -> Any:
         rooms.models.versions(caller, walk.ids["model"]),
     ]
     folder = rooms.settings.data_dir
+    theirs = re.compile(rf"^(artifacts|files/workspaces)/{OWNER}[/-]{project or ''}")
     files = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and OWNER in path.relative_to(folder).as_posix() and STRANGER not in path.as_posix()
+        if path.is_file() and theirs.search(path.relative_to(folder).as_posix())
     }
+    assert len(files) > 1
     return {**rows, "mlflow": mlflow, "files": files}
 
 
@@ -182,9 +198,10 @@ def sample(request: pytest.FixtureRequest) -> Sample:
     return found
 
 
-@pytest.mark.parametrize("way", ["plain", "named"])
-def test_a_stranger_is_answered_as_if_it_were_not_there(walk: Walk, sample: Sample, way: str) -> None:
-    known, unknown = walk.stranger[sample.id, way]
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("who", WHO)
+def test_a_stranger_is_answered_as_if_it_were_not_there(walk: Walk, sample: Sample, who: str, way: str) -> None:
+    known, unknown = walk.stranger[sample.id, who, way]
     assert known.status == unknown.status, (known, unknown)
     assert known.status != 500
     if known.status >= 400:
@@ -192,26 +209,36 @@ def test_a_stranger_is_answered_as_if_it_were_not_there(walk: Walk, sample: Samp
         assert known.location == unknown.location
 
 
-@pytest.mark.parametrize("way", ["plain", "named"])
-def test_no_answer_to_a_stranger_holds_anything_of_the_first_tenant(walk: Walk, sample: Sample, way: str) -> None:
-    known, _ = walk.stranger[sample.id, way]
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("who", WHO)
+def test_no_answer_to_a_stranger_holds_anything_of_the_first_tenant(
+    walk: Walk, sample: Sample, who: str, way: str
+) -> None:
+    known, _ = walk.stranger[sample.id, who, way]
+    if who == WHO[1] and sample.id in TENANT_WIDE and way == "plain":
+        return
     assert MARK not in known.text.lower()
     # What the request itself named may be said back; everything else would be news.
     news = {kind: value for kind, value in walk.ids.items() if kind not in sample.names and len(value) > 8}
     assert {kind for kind, value in news.items() if value in known.text} == set()
 
 
-def test_whatever_a_stranger_asks_for_is_refused_or_not_found(walk: Walk, sample: Sample) -> None:
+@pytest.mark.parametrize("who", WHO)
+def test_whatever_a_stranger_asks_for_is_refused_or_not_found(walk: Walk, sample: Sample, who: str) -> None:
     """Of routes that name a thing; that one exists at all is not told apart."""
-    known, _ = walk.stranger[sample.id, "named"]
+    known, _ = walk.stranger[sample.id, who, "named"]
+    if who == WHO[1] and sample.is_page and sample.id in TENANT_WIDE and "project" not in sample.names:
+        return
     assert known.status in {403, 404}, known
     in_path = set(re.findall(r"\{(\w+)\}", sample.template)) - {"fresh", "tenant", "project"}
     if in_path and sample.id not in AS_FOR_NOTHING:
-        assert walk.stranger[sample.id, "plain"][0].status in {403, 404}
+        assert walk.stranger[sample.id, who, "plain"][0].status in {403, 404}
 
 
 def test_nothing_that_a_stranger_or_nobody_sent_changed_a_thing(walk: Walk) -> None:
-    assert walk.before == walk.after
+    assert len(walk.before) == 2
+    for before, after in zip(walk.before, walk.after, strict=True):
+        assert {kind for kind in before if before[kind] != after[kind]} == set()
 
 
 def test_things_of_ones_own_that_point_across_reach_nothing(walk: Walk) -> None:
