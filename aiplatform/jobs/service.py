@@ -11,6 +11,7 @@ from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.errors import AIPlatformError, ConflictError, NotFoundError, PermissionDeniedError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
+from aiplatform.core.scope import Scope
 from aiplatform.jobs.model import Job, JobSpec, JobState, Resources, check_submission_id
 from aiplatform.jobs.policy import check_fits, job_environment
 from aiplatform.jobs.ports import JobKeys, JobRunner, Observation, SecretPlace, Submission
@@ -166,9 +167,9 @@ class Jobs:
     def observe(self, caller: Caller, job_id: str) -> Observation | None:
         """What the cluster says about any job of the caller's tenant, those of `ray job submit` among them.
 
-        None where the cluster does not know it, or is not the tenant's.
+        None where the cluster does not know it, or is not the tenant's, or the job is another project's.
         """
-        if caller.tenant_id != self._cluster.tenant_id:
+        if caller.tenant_id != self._cluster.tenant_id or self._is_elsewhere(caller, job_id):
             return None
         return self._cluster.runner.observe(job_id)
 
@@ -177,9 +178,12 @@ class Jobs:
 
         Raises:
             PermissionDeniedError: The caller may not, or its tenant has no cluster of its own.
+            NotFoundError: It is a job of another project.
         """
         caller.require(Permission.JOBS_WRITE)
         self.require_cluster(caller)
+        if self._is_elsewhere(caller, job_id):
+            self._required(caller, job_id)
         self._cluster.runner.stop(job_id)
 
     def watch(self) -> None:
@@ -223,6 +227,10 @@ class Jobs:
                 metadata={**spec.metadata, "aiplatform.project": caller.project_id, "aiplatform.name": spec.name},
             )
         )
+
+    def _is_elsewhere(self, caller: Caller, job_id: str) -> bool:
+        stored = self._store.get(Scope(tenant_id=caller.tenant_id), job_id)
+        return stored is not None and stored.scope.project_id != caller.project_id
 
     def _required(self, caller: Caller, job_id: str) -> StoredJob:
         stored = self._store.get(caller.scope, job_id)

@@ -114,6 +114,15 @@ def test_another_tenant_sees_no_job_and_stops_none(room: Room) -> None:
         room.jobs.stop_any(stranger, "job-1")
 
 
+def test_another_project_neither_observes_nor_stops_a_job(room: Room) -> None:
+    room.jobs.submit(room.caller(), SPEC)
+    neighbour = room.platform.caller(project="other")
+    assert room.jobs.observe(neighbour, "job-1") is None
+    with pytest.raises(NotFoundError):
+        room.jobs.stop_any(neighbour, "job-1")
+    assert room.jobs.get(room.caller(), "job-1").state is JobState.RUNNING
+
+
 def test_more_than_the_cluster_has_fails_at_once_and_leaves_nothing(room: Room) -> None:
     answer = room.platform.client().post("/api/v1/jobs", json={"entrypoint": "x", "resources": {"num_gpus": 64}})
     assert answer.status_code == 400
