@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -182,12 +183,12 @@ def _commands(result: TourResult) -> list[tuple[Step, str]]:
 
 def _page(result: TourResult, client: Client) -> str:
     """The comparison's page, with a one-time code that signs a browser in."""
-    page = f"/comparisons/{result.comparison_id}"
+    page = client.credentials.page_path(f"/comparisons/{result.comparison_id}")
     try:
         code = client.post("/api/v1/me:sign-in-code")["path"]
     except AIPlatformError:
         return f"{client.credentials.url}{page}"
-    return f"{client.credentials.url}{code}&next={page}"
+    return f"{client.credentials.url}{code}&next={quote(page)}"
 
 
 def _as_json(result: TourResult, client: Client) -> dict[str, Any]:

@@ -29,6 +29,14 @@ class Credentials:
     key: str | None = None
     key_file: Path | None = None
 
+    def page(self, path: str) -> str:
+        """Short address of a page of the project, such as `/traces/<id>`; it leads to the reader's tenant."""
+        return self.url + self.page_path(path)
+
+    def page_path(self, path: str) -> str:
+        """The same without the platform's address."""
+        return path if self.project_id == DEFAULT_PROJECT else f"{path}?project={self.project_id}"
+
     def current_key(self) -> str:
         """The key as it is now.
 

@@ -133,7 +133,7 @@ class ComparisonHandle:
     @property
     def url(self) -> str:
         """Address of its page."""
-        return f"{self._client.credentials.url}/comparisons/{self.comparison_id}"
+        return self._client.credentials.page(f"/comparisons/{self.comparison_id}")
 
     @property
     def promote(self) -> str | None:

@@ -90,5 +90,4 @@ def score(
 
 def url(trace_id: str, *, client: Client | None = None) -> str:
     """Address of the trace's page."""
-    client = client or Client()
-    return f"{client.credentials.url}/traces/{trace_id}"
+    return (client or Client()).credentials.page(f"/traces/{trace_id}")

@@ -32,7 +32,12 @@ from aiplatform.ui.rendering import Renderer
 
 T = TypeVar("T")
 
-RESERVED: Final = ("api", "mlflow", "sign-in", "sign-out", "static", "preferences", "v1", "v2")
+NOUNS: Final = (
+    "comparisons", "datasets", "deployments", "evaluations", "experiments", "keys", "members", "models", "traces",
+)  # fmt: skip
+"""Pages that have short addresses: programs write them without knowing their reader's tenant."""
+
+RESERVED: Final = ("api", "mlflow", "sign-in", "sign-out", "static", "preferences", "v1", "v2", *NOUNS)
 """First segments of addresses that are no tenant's."""
 
 

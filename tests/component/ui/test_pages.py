@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from aiplatform.client.credentials import Credentials
 from aiplatform.tenancy.permissions import Role
 from aiplatform.tracing.model import ScoreSource
 from tests.component.ui import world as worlds
@@ -217,6 +219,35 @@ def test_errors_carry_the_request_id_and_say_what_to_do(seeded: Seeded, browser:
     fragment = browser.get(f"{seeded.base}/traces/{'0' * 32}", headers={"hx-request": "true"})
     assert "<html" not in fragment.text
     assert "tracing.no_trace" in fragment.text
+
+
+def test_short_addresses_lead_to_the_page_in_the_readers_tenant(seeded: Seeded) -> None:
+    platform = seeded.world.platform
+    short = Credentials(url="", project_id=PROJECT).page(f"/comparisons/{seeded.comparison.comparison_id}")
+    client = platform.client(Role.VIEWER)
+    client.headers.update(HTML)
+    found = client.get(short + "&metric=mrr")
+    assert found.status_code == 303
+    assert found.headers["location"] == f"{seeded.base}/comparisons/{seeded.comparison.comparison_id}?metric=mrr"
+    assert client.get(found.headers["location"]).status_code == 200
+    assert client.get("/traces").headers["location"] == "/default/default/traces"
+    assert Credentials(url="http://here", project_id="default").page("/traces/1") == "http://here/traces/1"
+    other = platform.client(Role.VIEWER, tenant="beta", project=PROJECT)
+    other.headers.update(HTML)
+    elsewhere = other.get(short).headers["location"]
+    assert elsewhere.startswith(f"/beta/{PROJECT}/")
+    assert other.get(elsewhere).status_code == 404
+
+
+def test_a_one_time_code_leads_to_the_page_that_a_command_printed(seeded: Seeded) -> None:
+    platform = seeded.world.platform
+    code = platform.tenancy.sessions.new_code_for(seeded.caller)
+    short = f"/comparisons/{seeded.comparison.comparison_id}?project={PROJECT}"
+    client = platform.client(None)
+    client.headers.update(HTML)
+    answer = client.get(f"/sign-in?code={code}&next={quote(short)}", follow_redirects=True)
+    assert answer.status_code == 200
+    assert seeded.comparison.verdict.headline_text("en") in answer.text
 
 
 def test_a_second_tenant_sees_nothing_of_the_first(seeded: Seeded) -> None:
