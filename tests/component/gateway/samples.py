@@ -227,6 +227,8 @@ _EVALUATIONS: Final = (
 )
 _PAGE_SAMPLES: Final = (
     _of("GET", "/"),
+    _of("GET", "/{noun:noun}", path="/traces"),
+    _of("GET", "/{noun:noun}/{rest:path}", path="/traces/{trace_id}"),
     _of("GET", "/{tenant:tenant}"),
     _of("GET", f"{_PAGES}/find", query={"q": "pear"}),
     _of("GET", _PAGES),
