@@ -55,7 +55,22 @@ class TenantConvertor(Convertor[str]):
         return value
 
 
+class NounConvertor(Convertor[str]):
+    """The first segment of a short address."""
+
+    regex = "|".join(NOUNS)
+
+    def convert(self, value: str) -> str:
+        """The noun itself."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The noun itself."""
+        return value
+
+
 register_url_convertor("tenant", TenantConvertor())
+register_url_convertor("noun", NounConvertor())
 BASE: Final = "/{tenant:tenant}/{project}"
 
 

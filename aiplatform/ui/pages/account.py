@@ -17,7 +17,7 @@ from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.ui.assets import PREFIX
 from aiplatform.ui.frame import LOCALE_COOKIE, THEME_COOKIE, THEMES, UTC_COOKIE
-from aiplatform.ui.site import BASE, NOUNS, Site, problem_of
+from aiplatform.ui.site import BASE, Site, problem_of
 from aiplatform.ui.views.palette import Found, looks_like_trace_id, matching
 
 YEAR_S: Final = 31_536_000
@@ -68,16 +68,14 @@ def add_account(routes: Routes, site: Site) -> None:
             )
         return RedirectResponse(f"/{caller.tenant_id}/{caller.project_id}", HTTP_303_SEE_OTHER)
 
+    @routes.get("/{noun:noun}", permission=Permission.SIGNED_IN)
+    @routes.get("/{noun:noun}/{rest:path}", permission=Permission.SIGNED_IN)
     def whole_address(request: Request, caller: CallerDep) -> Response:
         """`/comparisons/cmp-1?project=docs` leads to the page in the reader's tenant, by default in their project."""
         query = dict(request.query_params)
         project_id = query.pop("project", None) or caller.project_id
         address = f"/{caller.tenant_id}/{quote(project_id, safe='')}{quote(request.url.path)}"
         return RedirectResponse(address + (f"?{urlencode(query)}" if query else ""), HTTP_303_SEE_OTHER)
-
-    for noun in NOUNS:
-        routes.get(f"/{noun}", permission=Permission.SIGNED_IN)(whole_address)
-        routes.get(f"/{noun}/{{rest:path}}", permission=Permission.SIGNED_IN)(whole_address)
 
     @routes.get(f"{BASE}/find", permission=Permission.SIGNED_IN)
     def find(request: Request) -> Response:
