@@ -164,6 +164,7 @@ class PlatformUnderTest:
         config = uvicorn.Config(self._raw or self.app, port=0, log_level="critical", ws="none", lifespan="off")
         server = uvicorn.Server(config)
         sockets = [config.bind_socket()]
+        sockets[0].listen(config.backlog)  # who comes before the server is up waits for it
         thread = threading.Thread(target=server.run, kwargs={"sockets": sockets}, name="platform-under-test")
         thread.start()
         try:
