@@ -215,7 +215,7 @@ def _tile(
         "icon": icon,
         "href": f"{visit.base}/{page}",
         "figure": formatting.number(count) + ("+" if more else ""),
-        "note": note,
+        "note": visit.text(N_("not known now")) if count is None else note,
     }
 
 

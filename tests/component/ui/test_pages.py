@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from urllib.parse import quote
@@ -311,3 +312,15 @@ def test_a_part_that_cannot_be_read_fails_alone(make_world: Callable[..., World]
         assert "circle-x" in response.text
         assert "yet" not in response.text
         assert response.headers["x-request-id"] in response.text
+
+
+def test_the_overview_knows_no_models_where_they_cannot_be_asked_for(make_world: Callable[..., World]) -> None:
+    world = make_world(mlflow_url="http://127.0.0.1:9")
+    worlds.send_trace(world, world.platform.caller().scope, index=1, start_ns=time.time_ns())
+    client = world.platform.client(Role.ADMIN)
+    client.headers.update(HTML)
+    text = client.get("/default/default").text
+    models = re.search(r'href="/default/default/models">.*?<span class="figure">(.*?)</span><small>(.*?)</small>', text)
+    assert models is not None
+    assert models.groups() == ("—", "not known now")
+    assert "Nothing needs you in this time." in text
