@@ -38,7 +38,7 @@ def verdict(
     if best is not None:
         headline.append(_about_best(best, baseline, primary, promoted=best in allowed))
     headline += _about_rest(candidates, best, baseline)
-    details = [_basis(primary, data), *_reasons(primary, candidates)]
+    details = [_basis(primary, data), *_reasons(primary, candidates, best)]
     details += _gate_reasons(candidates, gates, best)
     details += _slice_warnings(slices, candidates)
     return Verdict(
@@ -100,31 +100,36 @@ def _basis(metric: MetricComparison, data: DataRef) -> Message:
     )
 
 
-def _reasons(metric: MetricComparison, candidates: Sequence[ForestRow]) -> list[Message]:
+def _reasons(metric: MetricComparison, candidates: Sequence[ForestRow], best: ForestRow | None) -> list[Message]:
+    """The numbers behind the headline; those of every version stand in the table below it."""
     said: list[Message] = []
     for row in candidates:
         if row.difference is None:
             said.append(message(N_("{name} shares too few scored rows to be compared."), name=row.name))
-            continue
-        fields = {
-            "name": row.name,
-            "difference": shown.difference(row.difference, in_points=metric.in_points, unit=metric.unit),
-            "interval": shown.difference_interval(
-                row.difference_low, row.difference_high, in_points=metric.in_points, unit=metric.unit
-            ),
-            "p": _relation(row.p_holm),
-        }
-        if row.status is Status.OPEN and row.needed_rows:
-            text = N_(
-                "{name} differs by {difference} {interval}, p {p} after Holm's correction: about {rows} rows would "
-                "settle it with 80 % power."
-            )
-            said.append(message(text, **fields, rows=f"{row.needed_rows:,}"))
-        else:
+        elif row is best or len(candidates) == 1:
+            said.append(_difference(row, metric))
+        elif row.status is Status.OPEN and row.needed_rows:
             said.append(
-                message(N_("{name} differs by {difference} {interval}, p {p} after Holm's correction."), **fields)
+                message(N_("About {rows} rows would settle {name}."), name=row.name, rows=f"{row.needed_rows:,}")
             )
     return said
+
+
+def _difference(row: ForestRow, metric: MetricComparison) -> Message:
+    in_points, unit = metric.in_points, metric.unit
+    fields = {
+        "name": row.name,
+        "difference": shown.difference(row.difference, in_points=in_points, unit=unit),
+        "interval": shown.difference_interval(row.difference_low, row.difference_high, in_points=in_points, unit=unit),
+        "p": _relation(row.p_holm),
+    }
+    if row.status is Status.OPEN and row.needed_rows:
+        text = N_(
+            "{name} differs by {difference} {interval}, p {p} after Holm's correction: about {rows} rows would "
+            "settle it with 80 % power."
+        )
+        return message(text, **fields, rows=f"{row.needed_rows:,}")
+    return message(N_("{name} differs by {difference} {interval}, p {p} after Holm's correction."), **fields)
 
 
 def _gate_reasons(
