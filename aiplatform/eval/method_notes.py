@@ -44,7 +44,7 @@ def notes(
             metrics=str(len(metrics)),
         )
     )
-    said += [_coverage(run, metrics[0].name) for run in (baseline, *candidates)]
+    said += _coverage((baseline, *candidates), metrics[0].name)
     if options.cluster:
         said.append(message(N_("Rows that share {column} count as one cluster."), column=options.cluster))
         if any(metric.kind == "auc" for metric in metrics):
@@ -65,16 +65,23 @@ def notes(
     return tuple(said)
 
 
-def _coverage(run: EvaluationRun, name: str) -> Message:
-    metric = run.metric(name)
-    applicable = metric.scored + metric.failed if metric else 0
-    return message(
-        N_("{name}: scored {scored} of {applicable}, {failed} failed."),
-        name=run.name,
-        scored=f"{metric.scored if metric else 0:,}",
-        applicable=f"{applicable:,}",
-        failed=f"{metric.failed if metric else 0:,}",
-    )
+def _coverage(runs: Sequence[EvaluationRun], name: str) -> list[Message]:
+    """How much was scored; runs of the same counts share a sentence."""
+    alike: dict[tuple[int, int], list[str]] = {}
+    for run in runs:
+        metric = run.metric(name)
+        counts = (metric.scored, metric.failed) if metric else (0, 0)
+        alike.setdefault(counts, []).append(run.name)
+    return [
+        message(
+            N_("{names}: scored {scored} of {applicable}, {failed} failed."),
+            names=tuple(names),
+            scored=f"{scored:,}",
+            applicable=f"{scored + failed:,}",
+            failed=f"{failed:,}",
+        )
+        for (scored, failed), names in alike.items()
+    ]
 
 
 def _scorer_versions_differ(baseline: EvaluationRun, candidates: Sequence[EvaluationRun]) -> bool:
