@@ -45,7 +45,7 @@ def run(
                     sys.stdout.write(piece)
                     sys.stdout.flush()
         if wait:
-            handle = _ended(handle)
+            handle = handle.settled()
         if as_json:
             print_json(asdict(handle.run))
         elif wait:
@@ -136,13 +136,6 @@ def _section(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any] | 
     options = [field, *field.get("anyOf", ())]
     reference = next((option["$ref"] for option in options if "$ref" in option), None)
     return None if reference is None else schema["$defs"][reference.rpartition("/")[2]]
-
-
-def _ended(handle: api.TrainingHandle) -> api.TrainingHandle:
-    """The run once it has ended: a job may be seen to end a moment before its run is."""
-    while not handle.state.is_final:
-        handle = handle.refresh_later()
-    return handle
 
 
 def _show(found: TrainingRun) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from aiplatform.client.http import Client
-from aiplatform.core.clock import Clock, SystemClock
+from aiplatform.client.polling import poll
+from aiplatform.core.clock import Clock
 from aiplatform.core.errors import RemoteError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.jobs.archive import zip_folder
@@ -58,20 +58,17 @@ class JobHandle:
             RemoteError: It failed or was stopped; the error carries Ray's words.
             TransientError: It has not ended in time; it goes on.
         """
-        clock = clock or SystemClock()
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        seen = self.refresh()
-        while not seen.state.is_final:
-            if until is not None and time.monotonic() >= until:
-                raise TransientError(
-                    N_("Job {job_id!r} has not ended in {timeout_s:g} s."),
-                    hint=N_("It goes on: `aiplatform jobs logs {job_id} --follow` shows it."),
-                    reason="jobs.timeout",
-                    job_id=self.job_id,
-                    timeout_s=timeout_s,
-                )
-            clock.sleep(POLL_S)
-            seen = seen.refresh()
+        seen = poll(
+            self.refresh, until=lambda job: job.state.is_final, every_s=POLL_S, timeout_s=timeout_s, clock=clock
+        )
+        if not seen.state.is_final:
+            raise TransientError(
+                N_("Job {job_id!r} has not ended in {timeout_s:g} s."),
+                hint=N_("It goes on: `aiplatform jobs logs {job_id} --follow` shows it."),
+                reason="jobs.timeout",
+                job_id=self.job_id,
+                timeout_s=timeout_s,
+            )
         if seen.state is not JobState.SUCCEEDED:
             raise RemoteError(
                 N_("Job {job_id!r} ended as {state}: {problem}"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from aiplatform.client.http import Client
-from aiplatform.core.clock import Clock, SystemClock
+from aiplatform.client.polling import poll
+from aiplatform.core.clock import Clock
 from aiplatform.core.errors import InvalidError, RemoteError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.jobs.api import upload_folder
@@ -68,30 +68,31 @@ class DeploymentHandle:
             RemoteError: It failed; the error carries why.
             TransientError: It does not answer in time; it goes on starting.
         """
-        clock = clock or SystemClock()
-        until = time.monotonic() + timeout_s
-        while True:
-            seen = self.refresh()
-            if seen.state.status in {Status.READY, Status.STOPPED}:
-                return seen
-            if seen.state.status is Status.FAILED:
-                raise RemoteError(
-                    N_("The deployment {name!r} does not run: {problem}"),
-                    hint=N_("`aiplatform deployments get {name}` shows its state; rollback undoes the last change."),
-                    reason="deployment.failed",
-                    name=self.name,
-                    problem=seen.state.message or "",
-                )
-            if time.monotonic() >= until:
-                raise TransientError(
-                    N_("The deployment {name!r} does not answer after {seconds:g} s: it is {status}."),
-                    hint=N_("It goes on starting: `aiplatform deployments get {name}` shows how far it is."),
-                    reason="deployment.slow",
-                    name=self.name,
-                    seconds=timeout_s,
-                    status=seen.state.status.value,
-                )
-            clock.sleep(POLL_S)
+        seen = poll(
+            self.refresh,
+            until=lambda deployment: deployment.state.status in {Status.READY, Status.STOPPED, Status.FAILED},
+            every_s=POLL_S,
+            timeout_s=timeout_s,
+            clock=clock,
+        )
+        if seen.state.status in {Status.READY, Status.STOPPED}:
+            return seen
+        if seen.state.status is Status.FAILED:
+            raise RemoteError(
+                N_("The deployment {name!r} does not run: {problem}"),
+                hint=N_("`aiplatform deployments get {name}` shows its state; rollback undoes the last change."),
+                reason="deployment.failed",
+                name=self.name,
+                problem=seen.state.message or "",
+            )
+        raise TransientError(
+            N_("The deployment {name!r} does not answer after {seconds:g} s: it is {status}."),
+            hint=N_("It goes on starting: `aiplatform deployments get {name}` shows how far it is."),
+            reason="deployment.slow",
+            name=self.name,
+            seconds=timeout_s,
+            status=seen.state.status.value,
+        )
 
     def rollback(self, *, to: int | None = None) -> DeploymentHandle:
         """Want an older revision again: by default the newest whose spec differs."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from aiplatform.client.http import Client
-from aiplatform.core.clock import Clock, SystemClock
+from aiplatform.client.polling import poll
+from aiplatform.core.clock import Clock
 from aiplatform.core.errors import InvalidError, RemoteError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.jobs import api as jobs_api
@@ -68,10 +68,11 @@ class TrainingHandle:
         """The run as it is now."""
         return get(self.run_id, client=self._client)
 
-    def refresh_later(self, *, clock: Clock | None = None) -> TrainingHandle:
-        """The run as it is in a moment, for those who look again and again."""
-        (clock or SystemClock()).sleep(POLL_S)
-        return self.refresh()
+    def settled(self, timeout_s: float | None = None, *, clock: Clock | None = None) -> TrainingHandle:
+        """The run once it has ended, however it ended, or as it is when time is up."""
+        return poll(
+            self.refresh, until=lambda run: run.state.is_final, every_s=POLL_S, timeout_s=timeout_s, clock=clock
+        )
 
     def logs(self, *, follow: bool = False) -> Iterator[str]:
         """What its job printed; with `follow` until it ends. Nothing where it runs outside the platform's jobs."""
@@ -90,20 +91,15 @@ class TrainingHandle:
             RemoteError: It failed or was stopped; the error carries the reason.
             TransientError: It has not ended in time; it goes on.
         """
-        clock = clock or SystemClock()
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        seen = self.refresh()
-        while not seen.state.is_final:
-            if until is not None and time.monotonic() >= until:
-                raise TransientError(
-                    N_("Training run {run_id!r} has not ended in {timeout_s:g} s."),
-                    hint=N_("It goes on: `aiplatform training get {run_id}` shows where it stands."),
-                    reason="train.timeout",
-                    run_id=self.run_id,
-                    timeout_s=timeout_s,
-                )
-            clock.sleep(POLL_S)
-            seen = seen.refresh()
+        seen = self.settled(timeout_s, clock=clock)
+        if not seen.state.is_final:
+            raise TransientError(
+                N_("Training run {run_id!r} has not ended in {timeout_s:g} s."),
+                hint=N_("It goes on: `aiplatform training get {run_id}` shows where it stands."),
+                reason="train.timeout",
+                run_id=self.run_id,
+                timeout_s=timeout_s,
+            )
         if seen.state is not TrainingState.SUCCEEDED:
             raise RemoteError(
                 N_("Training run {run_id!r} ended as {state}: {problem}"),
