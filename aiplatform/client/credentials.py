@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from aiplatform.core.errors import UnauthenticatedError
+from aiplatform.core.folders import default_config_dir
 from aiplatform.core.i18n import N_
-from aiplatform.core.settings import default_config_dir
 
 URL_VARIABLE: Final = "AIPLATFORM_URL"
 KEY_VARIABLE: Final = "AIPLATFORM_API_KEY"

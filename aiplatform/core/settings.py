@@ -12,21 +12,12 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from aiplatform.core.errors import ConfigError
+from aiplatform.core.folders import default_data_dir
 from aiplatform.core.i18n import N_
 
 SETTINGS_FILE: Final = "aiplatform.toml"
 ENVIRONMENT_PREFIX: Final = "AIPLATFORM_"
 FILE_VARIABLE: Final = "AIPLATFORM_SETTINGS"
-
-
-def default_data_dir() -> Path:
-    """`$XDG_DATA_HOME/aiplatform`, by default `~/.local/share/aiplatform`."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "aiplatform"
-
-
-def default_config_dir() -> Path:
-    """`$XDG_CONFIG_HOME/aiplatform`, by default `~/.config/aiplatform`: where the owner's key lies."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "aiplatform"
 
 
 class Section(BaseModel):

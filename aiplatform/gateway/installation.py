@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiplatform.core.errors import ConfigError
+from aiplatform.core.folders import default_config_dir
 from aiplatform.core.i18n import N_
-from aiplatform.core.settings import Loaded, Settings, default_config_dir
+from aiplatform.core.settings import Loaded, Settings
 from aiplatform.runtime.model import LONGEST_SHORT_DIR, RayHome, ray_home
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiplatform.client.http import Client
 from aiplatform.core.clock import SystemClock
 from aiplatform.core.errors import AIPlatformError
+from aiplatform.core.folders import default_data_dir
 from aiplatform.core.ids import new_id
-from aiplatform.core.settings import default_data_dir
 from aiplatform.registry import datasets_api, models_api
 from aiplatform.registry.mlflow_rest import mlflow_of
 from aiplatform.registry.mlflow_runs import MlflowRuns
