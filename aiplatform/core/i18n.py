@@ -40,8 +40,8 @@ def negotiate(*wishes: str | None) -> str:
         wishes: In order of weight: a cookie's value, an `Accept-Language` header, `$LANG`. Every `zh*` is Simplified
             Chinese here, which Babel's own negotiation misses for `zh`, `zh-Hans` and `zh-SG`.
     """
-    for wish in wishes:
-        for tag in _by_weight(wish or ""):
+    for wish in filter(None, wishes):
+        for tag in _by_weight(wish):
             if tag.startswith("zh"):
                 return "zh_CN"
             if tag.startswith("en"):

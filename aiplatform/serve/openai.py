@@ -45,6 +45,7 @@ class Request:
         state = scope.get("state") or {}
         self.scope, self.receive, self.tail = scope, receive, tail
         self.caller: Caller = state["caller"]
+        self.place = self.caller.scope
         self.request_id: str = state.get("request_id") or new_id("req")
         self.span: OpenSpan | None = None
         self.is_answered = False
@@ -186,19 +187,19 @@ class OpenAIDoor:
         span.finish(status=200)
 
     async def _models(self, request: Request) -> None:
-        deployments = await self._directory.all(request.caller.scope)
+        deployments = await self._directory.all(request.place)
         data = [_model_entry(deployments[name]) for name in sorted(deployments)]
         await asgi.send_json(request.send, 200, orjson.dumps({"object": "list", "data": data}))
 
     async def _model(self, request: Request) -> None:
-        found = (await self._directory.all(request.caller.scope)).get(request.tail)
+        found = (await self._directory.all(request.place)).get(request.tail)
         if found is None:
             raise unknown_model(request.tail)
         await asgi.send_json(request.send, 200, orjson.dumps(_model_entry(found)))
 
     def _open_span(self, request: Request, operation: str, body: Mapping[str, Any]) -> OpenSpan:
         context = enter(asgi.header(request.scope, b"traceparent"), asgi.header(request.scope, b"tracestate"))
-        span = OpenSpan(self._sink, request.caller.scope, context, name=f"{operation} {body['model']}")
+        span = OpenSpan(self._sink, request.place, context, name=f"{operation} {body['model']}")
         request.span = span
         if span.is_recorded:
             span.note(genai.request_attributes(operation, body))
@@ -206,7 +207,7 @@ class OpenAIDoor:
         return span
 
     async def _deployment(self, request: Request, span: OpenSpan, model: str) -> Deployment:
-        deployment = await self._directory.find(request.caller.scope, model)
+        deployment = await self._directory.find(request.place, model)
         if deployment.spec.protocol is not Protocol.CHAT:
             raise InvalidError(
                 N_("The model {name!r} speaks the Open Inference Protocol, not this one."),
@@ -224,7 +225,7 @@ class OpenAIDoor:
         context = span.context
         return ModelCall(
             application=deployment.application,
-            scope=request.caller.scope,
+            scope=request.place,
             principal=request.caller.principal,
             method=method,
             request_id=request.request_id,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
+import os
 import re
 from dataclasses import dataclass
 from typing import Final
 
 _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _MAX_TRACESTATE_CHARS: Final = 512
-_random: Final = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,8 @@ def enter(traceparent: str | None, tracestate: str | None = None) -> TraceContex
     Source:
         W3C Trace Context, section 3.2: a malformed header, version ff and zero ids start a new trace.
     """
-    span_id = _hex(64)
+    fresh = os.urandom(24).hex()
+    span_id = fresh[32:]
     match = _TRACEPARENT.fullmatch(traceparent.strip().lower()) if traceparent else None
     if match is not None:
         version, trace_id, parent_id, flags, rest = match.groups()
@@ -48,8 +48,4 @@ def enter(traceparent: str | None, tracestate: str | None = None) -> TraceContex
                 tracestate=state,
                 is_sampled=bool(int(flags, 16) & 1),
             )
-    return TraceContext(trace_id=_hex(128), span_id=span_id, parent_span_id=None, tracestate="", is_sampled=True)
-
-
-def _hex(num_bits: int) -> str:
-    return f"{_random.getrandbits(num_bits) or 1:0{num_bits // 4}x}"
+    return TraceContext(trace_id=fresh[:32], span_id=span_id, parent_span_id=None, tracestate="", is_sampled=True)

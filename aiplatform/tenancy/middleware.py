@@ -145,12 +145,11 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.has_started = True
             headers = list(message.get("headers", ()))
-            names = {name for name, _ in headers}
-            content_type = next((value for name, value in headers if name == b"content-type"), b"")
+            known = dict(headers)
             more = [_NO_SNIFFING, (b"x-request-id", self._request_id.encode())]
-            if content_type.startswith(b"text/html"):
+            if known.get(b"content-type", b"").startswith(b"text/html"):
                 more += [*_PAGE_HEADERS, _NO_STORE]
-            message = {**message, "headers": headers + [pair for pair in more if pair[0] not in names]}
+            message = {**message, "headers": headers + [pair for pair in more if pair[0] not in known]}
         await self._send(message)
 
 
