@@ -19,6 +19,7 @@ _WANTED: Final = {
 }
 _INPUT_PREFIXES: Final = INDEXED_MESSAGES[Field.INPUT_MESSAGES]
 _OUTPUT_PREFIXES: Final = INDEXED_MESSAGES[Field.OUTPUT_MESSAGES]
+_PREFIXES: Final = (*_INPUT_PREFIXES, *_OUTPUT_PREFIXES)
 _TELLING_KEYS: Final = (
     "question", "query", "prompt", "input", "text", "content", "answer", "output", "result", "response",
 )  # fmt: skip
@@ -35,7 +36,7 @@ def previews(raw: bytes) -> tuple[str | None, str | None]:
             field, rank = entry
             if field not in found or rank < found[field][0]:
                 found[field] = (rank, pair.value)
-        elif key.startswith((*_INPUT_PREFIXES, *_OUTPUT_PREFIXES)):
+        elif key.startswith(_PREFIXES):
             flat[key] = any_value(pair.value)
     return (
         _side(found, flat, _INPUT_FIELDS, _INPUT_PREFIXES, "user"),
