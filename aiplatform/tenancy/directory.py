@@ -11,7 +11,6 @@ from sqlalchemy.exc import IntegrityError
 from aiplatform.core.clock import Clock
 from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
-from aiplatform.core.ids import check_slug
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database, Transaction
 from aiplatform.storage.tables.tenancy import tenants
@@ -20,6 +19,7 @@ from aiplatform.tenancy.audit import record
 from aiplatform.tenancy.auth import Authenticator
 from aiplatform.tenancy.key_service import KeyOrder, make_key, unknown_member
 from aiplatform.tenancy.model import Caller, KeyKind, Member, NewKey, NewTenant, Project, Tenant
+from aiplatform.tenancy.names import check_name
 from aiplatform.tenancy.permissions import Role
 
 DEFAULT_TENANT: Final = "default"
@@ -62,7 +62,7 @@ class Directory:
             InvalidError: The id or the address cannot be one.
             ConflictError: There is such a tenant.
         """
-        check_slug(tenant_id, N_("tenant"))
+        check_name(tenant_id, N_("tenant"))
         email = _checked_email(admin_email or f"admin@{tenant_id}")
         try:
             with self._database.transaction(Scope(tenant_id=tenant_id)) as tx:
@@ -102,7 +102,7 @@ class Directory:
             InvalidError: The id cannot be one.
             ConflictError: There is such a project.
         """
-        check_slug(project_id, N_("project"))
+        check_name(project_id, N_("project"))
         now_ns = self._clock.now_ns()
         project = Project(project_id=project_id, name=_checked_name(name or project_id), created_ns=now_ns)
         try:

@@ -22,6 +22,7 @@ from aiplatform.registry.models import Models
 from aiplatform.serve.service import Deployments
 from aiplatform.tenancy.credentials import session_tokens
 from aiplatform.tenancy.model import Caller, Tenant
+from aiplatform.tenancy.names import PAGE_NOUNS, RESERVED
 from aiplatform.tenancy.responses import request_id_of
 from aiplatform.tenancy.routing import caller_of, optional_caller
 from aiplatform.tenancy.service import Tenancy
@@ -31,14 +32,6 @@ from aiplatform.ui.frame import KEYS, Choice, Frame, choices, navigation_for, pr
 from aiplatform.ui.rendering import Renderer
 
 T = TypeVar("T")
-
-NOUNS: Final = (
-    "comparisons", "datasets", "deployments", "evaluations", "experiments", "keys", "members", "models", "traces",
-)  # fmt: skip
-"""Pages that have short addresses: programs write them without knowing their reader's tenant."""
-
-RESERVED: Final = ("api", "mlflow", "sign-in", "sign-out", "static", "preferences", "v1", "v2", *NOUNS)
-"""First segments of addresses that are no tenant's."""
 
 
 class TenantConvertor(Convertor[str]):
@@ -58,7 +51,7 @@ class TenantConvertor(Convertor[str]):
 class NounConvertor(Convertor[str]):
     """The first segment of a short address."""
 
-    regex = "|".join(NOUNS)
+    regex = "|".join(PAGE_NOUNS)
 
     def convert(self, value: str) -> str:
         """The noun itself."""

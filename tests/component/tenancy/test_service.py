@@ -16,6 +16,7 @@ from aiplatform.core.settings import Settings
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.auth import CACHE_TTL_S, Authenticator
 from aiplatform.tenancy.model import Caller, KeyKind
+from aiplatform.tenancy.names import RESERVED
 from aiplatform.tenancy.permissions import Permission, Role
 from aiplatform.tenancy.service import Tenancy, build_tenancy
 from aiplatform.testing.clock import FakeClock
@@ -94,6 +95,16 @@ def test_a_tenant_is_made_once(tenancy: Tenancy, owner: Caller) -> None:
     with pytest.raises(InvalidError):
         tenancy.directory.create_tenant(owner, "other", admin_email="nobody")
     assert [one.tenant_id for one in tenancy.directory.tenants()] == ["acme", "default"]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_name_that_begins_an_address_of_the_platforms_own_is_refused(
+    tenancy: Tenancy, owner: Caller, name: str
+) -> None:
+    for make in (tenancy.directory.create_tenant, tenancy.directory.create_project):
+        with pytest.raises(InvalidError, match=f"'{name}'.*addresses of the platform's own") as caught:
+            make(owner, name)
+        assert caught.value.full_code == "name.reserved"
 
 
 def test_an_unknown_project_reads_like_one_of_another_tenant(tenancy: Tenancy, owner: Caller, owner_key: str) -> None:
