@@ -104,7 +104,6 @@ def _measure(platform: RunningPlatform, options: argparse.Namespace) -> dict[str
                     idle_rate=idle,
                 )
             )
-            time.sleep(1.0)
     return results
 
 

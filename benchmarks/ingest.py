@@ -1,6 +1,6 @@
 """Spans stored per CPU second of the server: ours against MLflow's, in one run, each in one process on SQLite.
 
-    python -m benchmarks.ingest [--spans 20480] [--repeats 3] [--no-mlflow]
+    python benchmarks/ingest.py [--spans 20480] [--repeats 3] [--no-mlflow]
 
 Every request holds spans that no request before it held; what counts is what the database holds afterwards. CPU is that
 of the server's process (user and system), so that the sender and other work on the machine do not count.
@@ -176,7 +176,7 @@ def main() -> None:
                         server, options.spans // (1 if kind == "ours" else 5), spans_a_request, senders, options.repeats
                     )
     _print(results, kinds, cells)
-    print(f"\nAgain: python -m benchmarks.ingest --spans {options.spans} --repeats {options.repeats}")
+    print(f"\nAgain: python benchmarks/ingest.py --spans {options.spans} --repeats {options.repeats}")
 
 
 _fresh = iter(range(1_000_000))
