@@ -21,6 +21,9 @@ from aiplatform.runtime.processes import find_marked
 from aiplatform.testing.platform import idle_platform
 
 KINDS = (
+    # Their command lines name the dashboard's agent too, so they come first.
+    ("gcs/gcs_server", "Ray: control store and raylet"),
+    ("raylet/raylet", "Ray: control store and raylet"),
     ("ServeReplica", "our Serve applications"),
     ("ServeController", "Ray Serve: controller, proxies"),
     ("ProxyActor", "Ray Serve: controller, proxies"),
@@ -30,8 +33,6 @@ KINDS = (
     ("DashboardAgent", "Ray: dashboard and agents"),
     ("RuntimeEnvAgent", "Ray: dashboard and agents"),
     ("multiprocessing", "Ray: dashboard and agents"),
-    ("gcs_server", "Ray: control store and raylet"),
-    ("raylet", "Ray: control store and raylet"),
 )
 
 
