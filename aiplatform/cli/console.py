@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.cells import cell_len
@@ -23,6 +23,9 @@ from aiplatform.core.errors import (
     UnauthenticatedError,
 )
 from aiplatform.core.i18n import N_, negotiate, translate
+
+PIPE_WIDTH: Final = 120
+"""Columns of tables where no terminal says how many there are."""
 
 
 class ExitCode(IntEnum):
@@ -52,7 +55,11 @@ def tr(text: str, **fields: Any) -> str:
 @cache
 def console() -> Console:
     """Standard output; plain where it is a pipe or `NO_COLOR` is set."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    is_terminal = sys.stdout.isatty()
+    out = Console(highlight=False, soft_wrap=not is_terminal)
+    if not is_terminal:
+        out.width = max(out.width, PIPE_WIDTH)
+    return out
 
 
 @cache

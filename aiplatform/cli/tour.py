@@ -8,15 +8,17 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 import aiplatform as aip
-from aiplatform.cli.console import JsonOption, console, locale, print_json, say, tr
+from aiplatform.cli.console import JsonOption, console, locale, padded, print_json, say, tr
 from aiplatform.client.http import Client
 from aiplatform.core.errors import AIPlatformError, RemoteError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
-from aiplatform.eval.terminal import comparison_view
+from aiplatform.eval.model import Comparison
+from aiplatform.eval.terminal import comparison_summary
 from aiplatform.jobs.api import JobHandle
 from aiplatform.jobs.model import JobState
 from aiplatform.tour import progress as lines
@@ -26,6 +28,9 @@ from aiplatform.tour.result import TourResult, fetch, fingerprint
 ENTRYPOINT: Final = "python -m aiplatform.tour"
 SETTLE_S: Final = 60.0
 """How long a job's end may take to be seen after its log has ended."""
+
+SHOWN_CELLS: Final = 92
+"""Columns of an answer's first line."""
 
 
 def command(
@@ -154,28 +159,34 @@ def _show(result: TourResult, client: Client) -> None:
     comparison = aip.evaluations.comparison(result.comparison_id, client=client).comparison
     out = console()
     out.print()
-    out.print(comparison_view(comparison, locale()))
+    out.print(comparison_summary(comparison, locale()))
     out.print()
     say(N_("Answers are quotations: extractive, no LLM. Set OPENAI_BASE_URL before `aiplatform up` to swap one in."))
     for asked in result.asked:
         first = asked.answer.strip().splitlines()[0] if asked.answer.strip() else "—"
-        out.print(f"  ? {asked.question}\n    {first[:110]}\n    trace {asked.trace_id}", markup=False, style="dim")
+        out.print(f"  ? {asked.question}\n    {_cut(first, SHOWN_CELLS)}", markup=False, style="dim")
     out.print()
     say(N_("Each step alone:"))
-    for step, text in _commands(result):
-        out.print(f"  {tr(STEP_NAMES[step])}\n    {text}", markup=False)
+    steps = _commands(result, comparison)
+    names = max(cell_len(tr(STEP_NAMES[step])) for step, _ in steps)
+    for step, text in steps:
+        out.print(f"  {padded(tr(STEP_NAMES[step]), names)}  {text}", markup=False)
     out.print()
     out.print(_page(result, client), markup=False)
 
 
-def _commands(result: TourResult) -> list[tuple[Step, str]]:
-    runs = result.runs
+def _cut(text: str, cells: int) -> str:
+    return text if cell_len(text) <= cells else f"{set_cell_size(text, cells - 1).rstrip()}…"
+
+
+def _commands(result: TourResult, comparison: Comparison) -> list[tuple[Step, str]]:
+    compared = " ".join(version.run_id for version in comparison.versions)
     return [
         (Step.DATA, "aiplatform datasets list"),
         (Step.TRAIN, f"aiplatform training get tour-{result.fingerprint}-adapter"),
         (Step.REGISTER, "aiplatform models versions docs-assistant"),
-        (Step.EVALUATE, f"aiplatform evaluations get {runs[result.champion]}"),
-        (Step.COMPARE, f"aiplatform evaluations compare {' '.join(runs.values())} --on hit@1"),
+        (Step.EVALUATE, f"aiplatform evaluations get {result.runs[result.champion]}"),
+        (Step.COMPARE, f"aiplatform evaluations compare {compared} --on hit@1"),
         (Step.DEPLOY, "aiplatform deployments get docs-assistant"),
         (Step.ASK, f"aiplatform traces get {result.asked[0].trace_id}"),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -53,6 +54,27 @@ def comparison_view(comparison: Comparison, locale: str = DEFAULT_LOCALE) -> Ren
     notes = ("" if locale.startswith("zh") else " ").join(note.localized(locale) for note in comparison.notes)
     parts += [Text(details), Text(notes, style="dim")]
     return Group(*parts)
+
+
+def comparison_summary(comparison: Comparison, locale: str = DEFAULT_LOCALE) -> RenderableType:
+    """A comparison in brief: its sentence, a table a metric, slices that are established, each gate in a line."""
+    parts: list[RenderableType] = [Text(comparison.verdict.headline_text(locale), style="bold"), Text("")]
+    for metric in comparison.metrics:
+        parts += [_metric_table(comparison, metric, locale), Text("")]
+    slices = [part for part in comparison.slices if part.row.status is not Status.OPEN]
+    if slices:
+        parts += [_slice_table(comparison, slices, locale), Text("")]
+    if comparison.options.gate:
+        parts.append(Text(comparison.options.gate, style="dim"))
+    return Group(*parts, *(_gate_line(gate, locale) for gate in comparison.gates))
+
+
+def _gate_line(gate: GateResult, locale: str) -> Text:
+    """A gate's outcome, with the condition that decided it."""
+    mark, style = _OUTCOME_MARKS[gate.outcome]
+    line = Text.assemble((mark, style), "  ", (gate.name, "bold"), ": ", translate(OUTCOME_NAMES[gate.outcome], locale))
+    stopped = gate.stopped_by
+    return line if stopped is None else line.append(f"  {stopped.detail.localized(locale)}", style="dim")
 
 
 def gate_view(gate: GateResult, locale: str = DEFAULT_LOCALE) -> RenderableType:
@@ -113,18 +135,20 @@ def _coverage(metric: MetricValue) -> str:
     return f"{metric.scored:,}/{applicable:,}"
 
 
-def _metric_table(comparison: Comparison, metric: MetricComparison, locale: str) -> Table:
+def _metric_table(comparison: Comparison, metric: MetricComparison, locale: str) -> RenderableType:
+    """What was compared, then a row a version; figures and intervals stay whole however narrow the terminal is."""
     pairs = max((row.n for row in metric.rows[1:]), default=0)
     title = translate(N_("{data}, {n} rows, paired"), locale).format(data=comparison.data.label, n=f"{pairs:,}")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(title)
-    table.add_column(metric.name, justify="right")
-    table.add_column(translate(N_("difference, 95 % interval"), locale))
-    table.add_column(translate(N_("p (Holm)"), locale), justify="right")
+    widest = max(cell_len(_difference(row, metric)) for row in metric.rows)
+    table.add_column("")
+    table.add_column(metric.name, justify="right", no_wrap=True)
+    table.add_column(translate(N_("difference, 95 % interval"), locale), min_width=widest)
+    table.add_column(translate(N_("p (Holm)"), locale), justify="right", no_wrap=True)
     table.add_column("")
     for row in metric.rows:
         table.add_row(*_cells(row, metric, locale))
-    return table
+    return Group(Text(title, style="dim"), table)
 
 
 def _cells(row: ForestRow, metric: MetricComparison, locale: str) -> tuple[RenderableType, ...]:
@@ -155,9 +179,9 @@ def _status(row: ForestRow, locale: str) -> Text:
 def _slice_table(comparison: Comparison, slices: list[SliceComparison], locale: str) -> Table:
     names = {version.run_id: version.name for version in comparison.versions}
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(translate(N_("slice"), locale))
-    table.add_column(translate(N_("n"), locale), justify="right")
-    table.add_column(translate(N_("difference, 95 % interval"), locale))
+    table.add_column(translate(N_("slice"), locale), no_wrap=True)
+    table.add_column(translate(N_("n"), locale), justify="right", no_wrap=True)
+    table.add_column(translate(N_("difference, 95 % interval"), locale), no_wrap=True)
     table.add_column("")
     for part in slices:
         table.add_row(

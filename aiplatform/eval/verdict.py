@@ -143,15 +143,13 @@ def _gate_reasons(
             if best is None or gate.run_id != best.run_id:
                 said.append(message(N_("{name} passes the gate."), name=name))
             continue
-        stopped = next(each for each in gate.conditions if each.outcome is not Outcome.PASS)
         text = (
             N_("The gate refuses {name}: {condition} does not hold.")
             if gate.outcome is Outcome.FAIL
             else N_("The gate does not let {name} through: {condition} cannot be told yet.")
         )
-        if gate.outcome is Outcome.FAIL:
-            stopped = next(each for each in gate.conditions if each.outcome is Outcome.FAIL)
-        said.append(message(text, name=name, condition=stopped.text))
+        stopped = gate.stopped_by
+        said.append(message(text, name=name, condition=stopped.text if stopped else gate.gate))
     return said
 
 

@@ -17,7 +17,7 @@ import aiplatform as aip
 from aiplatform.client.http import Client
 from aiplatform.core.errors import ConflictError, NotFoundError, RemoteError
 from aiplatform.core.i18n import N_
-from aiplatform.eval.model import Comparison, Outcome
+from aiplatform.eval.model import Comparison
 from aiplatform.registry.model import CHAMPION, ModelVersion
 from aiplatform.tour import bundle
 from aiplatform.tour.assistant import NAME, Asked
@@ -326,12 +326,8 @@ class Tour:
 
 
 def _refused(comparison: Comparison) -> dict[str, str]:
-    refused = {}
-    for gate in comparison.gates:
-        if gate.outcome is not Outcome.PASS:
-            told = next(condition for condition in gate.conditions if condition.outcome is not Outcome.PASS)
-            refused[gate.name] = str(told.detail)
-    return refused
+    stopped = {gate.name: gate.stopped_by for gate in comparison.gates}
+    return {name: str(condition.detail) for name, condition in stopped.items() if condition is not None}
 
 
 def _no_encoder() -> Any:

@@ -143,6 +143,14 @@ class GateResult:
     outcome: Outcome
     conditions: tuple[ConditionResult, ...]
 
+    @property
+    def stopped_by(self) -> ConditionResult | None:
+        """The condition that decided it: what fails before what cannot be told; None where it passes."""
+        if self.outcome is Outcome.PASS:
+            return None
+        wanted = (Outcome.FAIL, Outcome.UNKNOWN)
+        return next((each for one in wanted for each in self.conditions if each.outcome is one), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:

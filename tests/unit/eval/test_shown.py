@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
@@ -9,13 +10,13 @@ from rich.console import Console
 
 from aiplatform.eval import shown
 from aiplatform.eval.comparing import compare
-from aiplatform.eval.model import CompareOptions, Unit, message
-from aiplatform.eval.terminal import comparison_view, run_lines, run_view
+from aiplatform.eval.model import CompareOptions, Outcome, Unit, message
+from aiplatform.eval.terminal import comparison_summary, comparison_view, run_lines, run_view
 from tests.unit.eval.examples import planted
 
 
-def printed(view: object) -> str:
-    out = Console(file=io.StringIO(), width=140, color_system=None)
+def printed(view: object, width: int = 140) -> str:
+    out = Console(file=io.StringIO(), width=width, color_system=None)
     with out.capture() as capture:
         out.print(view)
     return capture.get()
@@ -55,11 +56,42 @@ def test_the_terminal_begins_with_the_verdict_and_shows_every_version() -> None:
     )
     lines = printed(comparison_view(found)).splitlines()
     assert lines[0].rstrip() == "v3 is worse than v2. Nothing is established to be better."
-    assert lines[2].split()[:5] == ["faq@3,", "269", "rows,", "paired", "hit@1"]
-    assert lines[3].split() == ["v2", "MiniLM", "0.535", "baseline", "—"]
-    assert lines[4].split() == ["v3", "BM25", "0.323", "−21.2", "[−29.1,", "−13.0]", "<", "0.001", "worse"]
-    assert "about" in lines[5]
+    assert lines[2].rstrip() == "faq@3, 269 rows, paired"
+    assert lines[3].split()[0] == "hit@1"
+    assert lines[4].split() == ["v2", "MiniLM", "0.535", "baseline", "—"]
+    assert lines[5].split() == ["v3", "BM25", "0.323", "−21.2", "[−29.1,", "−13.0]", "<", "0.001", "worse"]
+    assert "about" in lines[6]
     assert any(line.startswith("v3: does not pass") for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+def test_the_summary_is_the_verdict_the_tables_and_a_line_for_each_gate(width: int, locale: str) -> None:
+    found = compare(
+        planted("v2", 0.57, 1, label="MiniLM"),
+        [planted("v3", 0.33, 2, label="routed by language"), planted("v4", 0.63, 3, label="MiniLM + adapter")],
+        CompareOptions(metrics=("mrr",), gate='better_than(baseline, "hit@1")'),
+        comparison_id="cmp-1",
+    )
+    text = printed(comparison_summary(found, locale), width=width)
+    lines = text.splitlines()
+    assert " ".join(lines).startswith(found.verdict.headline_text(locale))
+    intervals = re.findall(r"[−+]\d+\.\d \[[−+]\d+\.\d, [−+]\d+\.\d\]", text)
+    assert len(intervals) >= 4, "every candidate's interval on every metric stands on one line"
+    gates = lines[lines.index('better_than(baseline, "hit@1")') + 1 :]
+    assert [line.split(":")[0] for line in gates if line[0] in "✓✗?"] == ["✗  v3", "?  v4"]
+    assert found.verdict.details_text(locale) not in text
+
+
+def test_what_stopped_a_version_is_told_before_what_is_not_known() -> None:
+    gate = 'better_than(baseline, "hit@1") and hit@1 >= 0.9'
+    found = compare(planted("v2", 0.57, 1), [planted("v4", 0.6, 3)], CompareOptions(gate=gate), comparison_id="cmp-1")
+    stopped = found.gates[0].stopped_by
+    assert stopped is not None
+    assert (stopped.text, stopped.outcome) == ("hit@1 >= 0.9", Outcome.FAIL)
+    options = CompareOptions(gate="hit@1 >= 0")
+    passing = compare(planted("v2", 0.57, 1), [planted("v4", 0.6, 3)], options, comparison_id="cmp-1")
+    assert passing.gates[0].stopped_by is None
 
 
 def test_a_run_shows_metrics_with_interval_n_and_coverage() -> None:
