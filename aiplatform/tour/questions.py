@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 import aiplatform as aip
-from aiplatform.client.http import Client
+from aiplatform.client.http import PROJECT_HEADER, Client
 from aiplatform.tour.assistant import NAME
 from aiplatform.tour.result import Asked
 from aiplatform.tracing import sdk
@@ -37,7 +37,7 @@ def ask(question: str, client: Client, *, told: Callable[[str], None] | None = N
         answer = openai.chat.completions.create(
             model=NAME,
             messages=[{"role": "user", "content": question}],
-            extra_headers={"traceparent": opened.traceparent or ""},
+            extra_headers={"traceparent": opened.traceparent or "", PROJECT_HEADER: credentials.project_id},
         )
         message = answer.choices[0].message
         text = message.content or ""
