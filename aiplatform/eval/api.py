@@ -219,7 +219,8 @@ def run(
         cluster: Column whose equal values depend on each other; errors are then clustered.
         seed: Of everything drawn.
         limit: Take the first rows only.
-        columns: Which column is what, where names differ: `{"input": "question"}`.
+        columns: Which column is what: `{"input": "title"}`. By default the input is the first there is of `input`,
+            `inputs`, `question`, `prompt`, `query`, `messages`; ids are in `row_id` or `id`, else made of the content.
         batch: Whether the function takes a list of inputs and returns a list of outputs.
         in_flight: Model calls of a worker at a time; by default 8 for async functions, else 1.
         num_workers: Most workers at a time; by default what the cluster has room for.

@@ -27,6 +27,8 @@ RECORD_COLUMN: Final = "aiplatform_record"
 """Column that holds a whole row as JSON, where the data did not come as columns."""
 
 _ID_COLUMNS: Final = ("row_id", "id")
+_INPUT_COLUMNS: Final = ("input", "inputs", "question", "prompt", "query", "messages")
+"""What is taken for the input, the first that is there, where the caller does not say."""
 
 
 class RowSink(Protocol):
@@ -74,13 +76,14 @@ def row_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
         InvalidError: There is no input.
     """
     record = _opened(record)
-    name = columns.get("input", "input")
-    if name not in record:
+    input_columns = (columns["input"],) if "input" in columns else _INPUT_COLUMNS
+    name = next((column for column in input_columns if column in record), None)
+    if name is None:
         raise InvalidError(
             N_("The data have no column {name!r}; there are: {known}."),
             hint=N_('Say which column is the input: columns={{"input": "question"}}.'),
             reason="evaluation.no_input",
-            name=name,
+            name=input_columns[0],
             known=", ".join(record),
         )
     expected = record.get(columns.get("expected", "expected"))

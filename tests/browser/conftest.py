@@ -23,15 +23,16 @@ WATCH = """window.violations = [];
 document.addEventListener("securitypolicyviolation", (e) => violations.push(`${e.violatedDirective} ${e.sample}`));"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """Playwright keeps an event loop running in this thread, which no test outside this folder may meet."""
     if not CHROMIUM.exists():
         pytest.skip("no Chromium here: install Debian's `chromium`")
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
     yield browser

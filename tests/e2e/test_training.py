@@ -86,7 +86,10 @@ def test_an_error_of_the_users_code_is_shown_as_it_was_raised(platform: RunningP
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("worker: {gpus: 1}\nnum_workers: 64", "64 workers need 64 GPUs together, and the whole cluster has 0"),
+        (
+            "worker: {cpus: 0.01, gpus: 1}\nnum_workers: 64",
+            "64 workers need 64 GPUs together, and the whole cluster has 0",
+        ),
         ("colour: red", "'colour'"),
     ],
 )

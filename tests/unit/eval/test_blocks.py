@@ -159,8 +159,11 @@ def test_rows_have_the_id_that_they_bring_or_one_of_their_content() -> None:
 def test_columns_can_be_named_and_a_missing_input_is_told() -> None:
     found = row_of({"question": "q", "answers": ["a"]}, {"input": "question", "expected": "answers"})
     assert (found.input, found.expected) == ("q", ["a"])
-    with pytest.raises(InvalidError, match="no column 'input'; there are: question"):
-        row_of({"question": "q"}, {})
+    assert row_of({"question": "q", "inputs": "i"}, {}).input == "i"
+    with pytest.raises(InvalidError, match="no column 'input'; there are: topic"):
+        row_of({"topic": "q"}, {})
+    with pytest.raises(InvalidError, match="no column 'topic'; there are: input"):
+        row_of({"input": "q"}, {"input": "topic"})
 
 
 class Answers:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     column,
     create_engine,
     delete,
+    event,
     exists,
     func,
     insert,
@@ -77,7 +78,10 @@ def rows_of(tenant: str, project: str, offset: int) -> list[dict[str, Any]]:
 
 
 def opened(*, alone: bool) -> Connection:
-    connection = create_engine("sqlite://", poolclass=StaticPool).connect()
+    # The driver begins no transaction before a statement that starts with WITH, so that a rollback would undo nothing.
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"isolation_level": None})
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    connection = engine.connect()
     metadata.create_all(connection)
     for one in (notes, marks):
         connection.execute(insert(one), rows_of("ours", "p1", 0))
