@@ -21,6 +21,7 @@ from aiplatform.eval.model import (
     MetricComparison,
     MetricValue,
     Outcome,
+    Status,
     Unit,
     message,
 )
@@ -188,15 +189,29 @@ def _against(node: Against, facts: GateFacts) -> tuple[Outcome, Message]:
         outcome = _decided(high < -node.margin, low >= -node.margin)
     else:
         outcome = _decided(low > node.margin, high <= node.margin)
+    if outcome is Outcome.PASS and row.status is Status.OPEN:
+        # The interval is of this comparison alone; what the verdict leaves open after correction, the gate does too.
+        return Outcome.UNKNOWN, message(
+            N_("{metric} differs by {difference} {interval} by itself, but p = {p} after correction, n = {n}."),
+            p=shown.p_value(row.p_holm),
+            **_measured_difference(node, contrasted),
+        )
     return outcome, message(
         N_("{metric} differs by {difference} {interval} from the baseline, n = {n}."),
-        metric=node.metric,
-        difference=shown.difference(row.difference, in_points=metric.in_points, unit=metric.unit),
-        interval=shown.difference_interval(
+        **_measured_difference(node, contrasted),
+    )
+
+
+def _measured_difference(node: Against, contrasted: Contrasted) -> dict[str, str]:
+    row, metric = contrasted.row, contrasted.metric
+    return {
+        "metric": node.metric,
+        "difference": shown.difference(row.difference, in_points=metric.in_points, unit=metric.unit),
+        "interval": shown.difference_interval(
             row.difference_low, row.difference_high, in_points=metric.in_points, unit=metric.unit
         ),
-        n=str(row.n),
-    )
+        "n": str(row.n),
+    }
 
 
 def _decided(is_true: bool, is_false: bool) -> Outcome:

@@ -27,12 +27,16 @@ LATENCY = MetricValue(
 EMPTY = MetricValue(name="citation", kind=MetricKind.MEAN, value=None)
 
 
-def contrasted(low: float, high: float, *, lower_is_better: bool = False) -> Contrasted:
+def contrasted(low: float, high: float, *, lower_is_better: bool = False, p_holm: float | None = None) -> Contrasted:
+    """A difference with this interval; settled wherever it leaves out zero, unless a corrected p says otherwise."""
+    is_open = low <= 0 <= high if p_holm is None else p_holm >= 0.05
+    is_better = (low > 0) != lower_is_better
     row = ForestRow(
         run_id="eval-b",
         name="v3",
         label="",
-        status=Status.OPEN,
+        status=Status.OPEN if is_open else Status.BETTER if is_better else Status.WORSE,
+        p_holm=p_holm,
         value=0.5,
         low=None,
         high=None,
@@ -129,6 +133,13 @@ def test_better_than_wants_the_whole_interval_beyond_the_margin() -> None:
     assert judged('better_than(baseline, "hit@1")', contrasted(0.01, 0.1)).outcome is Outcome.PASS
     assert judged('better_than(baseline, "hit@1", 0.05)', contrasted(0.01, 0.1)).outcome is Outcome.UNKNOWN
     assert judged('better_than(baseline, "hit@1")', contrasted(-0.1, -0.01)).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(("p_holm", "outcome"), [(0.04, Outcome.PASS), (0.071, Outcome.UNKNOWN)])
+def test_what_the_correction_leaves_open_passes_no_gate(p_holm: float, outcome: Outcome) -> None:
+    found = judged('better_than(baseline, "hit@1")', contrasted(0.002, 0.05, p_holm=p_holm))
+    assert found.outcome is outcome
+    assert ("p = 0.071 after correction" in str(found.conditions[0].detail)) is (outcome is Outcome.UNKNOWN)
 
 
 def test_the_gate_says_which_metrics_it_compares() -> None:
