@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 import aiplatform as aip
 from aiplatform.cli.console import JsonOption, console, locale, padded, print_json, say, tr
 from aiplatform.client.http import Client
+from aiplatform.client.polling import poll
 from aiplatform.core.errors import AIPlatformError, RemoteError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
@@ -137,12 +137,7 @@ def _lines(pieces: Iterable[str]) -> Iterator[str]:
 
 def _ended(job: JobHandle) -> JobHandle:
     """The job once it has ended; a log may end a little before."""
-    until = time.monotonic() + SETTLE_S
-    seen = job.refresh()
-    while not seen.state.is_final and time.monotonic() < until:
-        time.sleep(0.5)
-        seen = seen.refresh()
-    return seen
+    return poll(job.refresh, until=lambda seen: seen.state.is_final, every_s=0.5, timeout_s=SETTLE_S)
 
 
 def _required(result: TourResult | None) -> TourResult:
