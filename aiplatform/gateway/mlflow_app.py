@@ -8,6 +8,7 @@ from aiplatform.gateway.rooms import read_seal
 from aiplatform.gateway.services import Services
 from aiplatform.registry.mlflow_app import MlflowStore, build_mlflow_app, mlflow_database_url
 from aiplatform.tenancy.middleware import AuthenticationMiddleware
+from aiplatform.tracing.mlflow_traces import MlflowTraces
 
 
 def build_mlflow(services: Services) -> ASGIApp:
@@ -21,4 +22,5 @@ def build_mlflow(services: Services) -> ASGIApp:
     def protect(app: ASGIApp) -> ASGIApp:
         return AuthenticationMiddleware(app, services.tenancy.authenticator, settings)
 
-    return build_mlflow_app(store, protect=protect, seal=read_seal(services))
+    traces = MlflowTraces(services.traces, services.database)
+    return build_mlflow_app(store, protect=protect, seal=read_seal(services), traces=traces)

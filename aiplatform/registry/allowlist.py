@@ -1,7 +1,7 @@
 """Which of MLflow's routes answer, and what each needs: everything that is not here is 404.
 
 MLflow 3.17 has about 392 routes, among them secrets of a model gateway, an assistant, webhooks and MCP servers. The
-platform hosts the ones that stock clients use for runs, models, prompts and artifacts.
+platform hosts the ones that stock clients use for runs, models, prompts, artifacts and traces.
 """
 
 from __future__ import annotations
@@ -79,6 +79,43 @@ _MODELS: Final = {
         "POST logged-models",
     ),
 }
+# Traces are the platform's own: `registry/mlflow_traces.py` answers these, MLflow never sees them.
+_TRACES: Final = {
+    _P.TRACES_READ: (
+        "GET traces/get",
+        "GET traces/batchGet",
+        "POST traces/batchGetInfos",
+        "POST traces/search",
+    ),
+    _P.TRACES_WRITE: (
+        "POST traces",
+        "POST traces/delete-traces",
+        "POST traces/link-to-run",
+    ),
+}
+_RESERVED: Final = "get|batchGet|batchGetInfos|search|metrics|delete-traces|link-to-run|link-prompts"
+_ONE_TRACE: Final = rf"traces/(?!(?:{_RESERVED})(?:/|$))(?P<trace_id>[^/]+)"
+_ASSESSMENT: Final = rf"{_V3}{_ONE_TRACE}/assessments/(?P<assessment_id>[^/]+)"
+OTLP_PATH: Final = "/v1/traces"
+TRACE_EXACT: Final[dict[tuple[str, str], Permission]] = {
+    **{
+        (method, f"{version}{path}"): permission
+        for permission, routes in _TRACES.items()
+        for method, _, path in (route.partition(" ") for route in routes)
+        for version in (_V2, _V3)
+        if version == _V3 or path in {"traces/delete-traces", "traces/link-to-run"}
+    },
+    ("POST", OTLP_PATH): _P.TRACES_WRITE,
+}
+TRACE_PATTERNS: Final[tuple[tuple[str, re.Pattern[str], Permission], ...]] = (
+    ("GET", re.compile(rf"{_V3}{_ONE_TRACE}"), _P.TRACES_READ),
+    ("PATCH", re.compile(rf"/api/[23]\.0/mlflow/{_ONE_TRACE}/tags"), _P.TRACES_WRITE),
+    ("DELETE", re.compile(rf"/api/[23]\.0/mlflow/{_ONE_TRACE}/tags"), _P.TRACES_WRITE),
+    ("POST", re.compile(rf"{_V3}{_ONE_TRACE}/assessments"), _P.SCORES_WRITE),
+    ("GET", re.compile(_ASSESSMENT), _P.TRACES_READ),
+    ("PATCH", re.compile(_ASSESSMENT), _P.SCORES_WRITE),
+    ("DELETE", re.compile(_ASSESSMENT), _P.SCORES_WRITE),
+)
 EXACT: Final[dict[tuple[str, str], Permission]] = {
     **{
         (method, f"{_V2}{path}"): permission
@@ -86,6 +123,7 @@ EXACT: Final[dict[tuple[str, str], Permission]] = {
         for permission, routes in group.items()
         for method, _, path in (route.partition(" ") for route in routes)
     },
+    **TRACE_EXACT,
     ("GET", "/version"): _P.SIGNED_IN,
     ("GET", "/health"): _P.SIGNED_IN,
     ("GET", f"{_V3}server-info"): _P.SIGNED_IN,
@@ -103,6 +141,7 @@ PATTERNS: Final[tuple[tuple[str, re.Pattern[str], Permission], ...]] = (
     ("POST", re.compile(rf"{_LOGGED_MODEL}/params"), _P.MODELS_WRITE),
     ("PATCH", re.compile(rf"{_LOGGED_MODEL}/tags"), _P.MODELS_WRITE),
     ("DELETE", re.compile(rf"{_LOGGED_MODEL}/tags/[^/]+"), _P.MODELS_WRITE),
+    *TRACE_PATTERNS,
 )
 
 

@@ -12,11 +12,11 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
 
 import anyio
 from sqlalchemy import create_engine, text
@@ -27,10 +27,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from aiplatform.core.errors import AIPlatformError
 from aiplatform.registry.allowlist import permission_for
 from aiplatform.registry.mlflow_schema import migrate_sqlite
+from aiplatform.registry.mlflow_traces import TraceRoutes, is_trace_route
 from aiplatform.registry.sealing import SEAL_HEADER, CallerSeal
 from aiplatform.registry.workspaces import WORKSPACE_HEADER, workspace_name
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.routing import caller_of
+
+if TYPE_CHECKING:
+    from aiplatform.tracing.mlflow_traces import MlflowTraces
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +67,12 @@ def mlflow_database_url(platform_database_url: str) -> str:
 
 
 def build_mlflow_app(
-    store: MlflowStore, *, protect: Callable[[ASGIApp], ASGIApp], seal: CallerSeal, prefix: str = PREFIX
+    store: MlflowStore,
+    *,
+    protect: Callable[[ASGIApp], ASGIApp],
+    seal: CallerSeal,
+    traces: MlflowTraces | None = None,
+    prefix: str = PREFIX,
 ) -> ASGIApp:
     """MLflow's application for one process of its own.
 
@@ -72,11 +81,12 @@ def build_mlflow_app(
         protect: Wraps an application with the platform's authentication, which puts the caller into the ASGI scope and
             answers errors.
         seal: Opens what other control-plane processes say about their caller.
+        traces: Answers MLflow's routes of traces; without it they are not offered.
         prefix: Route prefix, taken off before MLflow sees the path.
     """
     _prepare(store)
     migrate_sqlite(store.database_url)
-    gate = MlflowGate(_mlflow_application(), prefix=prefix)
+    gate = MlflowGate(_mlflow_application(), prefix=prefix, traces=traces)
     return SealedEntry(gate, protect(gate), seal)
 
 
@@ -103,11 +113,15 @@ class SealedEntry:
 
 
 class MlflowGate:
-    """Checks the allow-list and the permission, chooses the workspace, and hands the call to MLflow."""
+    """Checks the allow-list and the permission, chooses the workspace, and hands the call to MLflow.
 
-    def __init__(self, application: ASGIApp, *, prefix: str) -> None:
+    Calls about traces go to the platform's own store instead.
+    """
+
+    def __init__(self, application: ASGIApp, *, prefix: str, traces: MlflowTraces | None = None) -> None:
         self._application = application
         self._prefix = prefix
+        self._traces = TraceRoutes(traces, self._experiment) if traces is not None else None
         self._known: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +134,8 @@ class MlflowGate:
             return
         path = self._inner_path(scope["path"])
         permission = permission_for(scope["method"], path)
-        if permission is None:
+        is_trace = is_trace_route(scope["method"], path)
+        if permission is None or (is_trace and self._traces is None):
             await _answer(send, 404, "ENDPOINT_NOT_FOUND", f"{scope['method']} {path} is not offered here.")
             return
         caller = _caller(scope)
@@ -128,11 +143,37 @@ class MlflowGate:
             message = f"{caller.principal} may not do this: '{permission}' is needed."
             await _answer(send, 403, "PERMISSION_DENIED", message)
             return
+        if is_trace and self._traces is not None:
+            await self._traces(scope, receive, send, path=path, caller=caller)
+            return
+        await self._application(_inner_scope(scope, path, await self._workspace(caller)), receive, send)
+
+    async def _workspace(self, caller: Caller) -> str:
+        """The caller's workspace, made where it is not there yet."""
         workspace = workspace_name(caller.scope)
         if workspace not in self._known:
             await anyio.to_thread.run_sync(_ensure_workspace, workspace)
             self._known.add(workspace)
-        await self._application(_inner_scope(scope, path, workspace), receive, send)
+        return workspace
+
+    async def _experiment(self, caller: Caller, experiment_id: str) -> tuple[int, bytes]:
+        """What MLflow answers when this caller asks for an experiment."""
+        path = "/api/2.0/mlflow/experiments/get"
+        workspace = await self._workspace(caller)
+        asked: Scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": urlencode({"experiment_id": experiment_id}).encode(),
+            "headers": [(b"host", b"localhost"), (_WORKSPACE, workspace.encode())],
+            "server": ("localhost", 80),
+            "client": ("127.0.0.1", 0),
+        }
+        return await _ask(self._application, asked)
 
     def _inner_path(self, path: str) -> str:
         inside = path == self._prefix or path.startswith(f"{self._prefix}/")
@@ -161,6 +202,25 @@ async def _answer(send: Send, status: int, code: str, message: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _ask(application: ASGIApp, scope: Scope) -> tuple[int, bytes]:
+    """Status and body of what an application answers to a request without a body."""
+    status = 500
+    chunks: list[bytes] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        elif message["type"] == "http.response.body":
+            chunks.append(message.get("body", b""))
+
+    await application(scope, receive, send)
+    return status, b"".join(chunks)
 
 
 def _prepare(store: MlflowStore) -> None:

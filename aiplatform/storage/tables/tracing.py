@@ -117,3 +117,14 @@ scores = tenant_table(
     Index("ix_scores_trace", "tenant_id", "project_id", "trace_id"),
     project_key=True,
 )
+
+trace_labels = tenant_table(
+    "trace_labels",
+    # What is said about a trace beside its spans. It may be said before the first span arrives.
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("kind", String(16), primary_key=True),  # tag, metadata, info, feedback, expectation
+    Column("key", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("ix_trace_labels_key", "tenant_id", "project_id", "kind", "key"),
+    project_key=True,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import scores as table
@@ -34,6 +34,12 @@ def put_score(tx: Transaction, score: Score) -> None:
         score.created_ns,
     )
     tx.insert_rows(table, _COLUMNS, [row], replace=True)
+
+
+def delete_score(tx: Transaction, trace_id: str, score_id: str) -> bool:
+    """Take a score of a trace away; whether there was one."""
+    found = tx.execute(delete(table).where(table.c.trace_id == trace_id, table.c.score_id == score_id))
+    return found.rowcount > 0
 
 
 def scores(tx: Transaction, *, trace_ids: Sequence[str] | None, name: str | None, limit: int) -> list[Score]:

@@ -40,6 +40,10 @@ class TextIndex(Protocol):
         """Forget everything of a scope."""
         ...
 
+    def delete_traces(self, scope: Scope, trace_ids: Sequence[str]) -> None:
+        """Forget some traces of one project."""
+        ...
+
     def close(self) -> None:
         """Let go of files."""
         ...

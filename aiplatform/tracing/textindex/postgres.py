@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import delete, text
@@ -70,6 +71,12 @@ class PostgresTextIndex:
         """Forget everything of a scope."""
         with self._database.transaction(scope) as tx:
             tx.execute(delete(span_texts))
+
+    def delete_traces(self, scope: Scope, trace_ids: Sequence[str]) -> None:
+        """Forget some traces of one project."""
+        condition = text("trace_id = ANY(:trace_ids)").bindparams(trace_ids=list(trace_ids))
+        with self._database.transaction(scope) as tx:
+            tx.execute(delete(span_texts).where(condition))
 
     def close(self) -> None:
         """Nothing to let go of: connections belong to the database."""

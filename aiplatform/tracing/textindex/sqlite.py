@@ -6,6 +6,7 @@ because taking a document out of such an index needs the very words that were pu
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import zlib
@@ -86,13 +87,21 @@ class SqliteTextIndex:
 
     def delete(self, scope: Scope) -> None:
         """Forget everything of a scope."""
+        where, values = "tenant_id = ?", [scope.tenant_id]
+        if scope.project_id is not None:
+            where, values = f"{where} AND project_id = ?", [*values, scope.project_id]
+        self._forget(where, values)
+
+    def delete_traces(self, scope: Scope, trace_ids: Sequence[str]) -> None:
+        """Forget some traces of one project."""
+        where = "tenant_id = ? AND project_id = ? AND trace_id IN (SELECT value FROM json_each(?))"
+        self._forget(where, [scope.tenant_id, scope.project_id or "", json.dumps(list(trace_ids))])
+
+    def _forget(self, where: str, values: list[str]) -> None:
         connection = self._connection()
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            where, values = "tenant_id = ?", [scope.tenant_id]
-            if scope.project_id is not None:
-                where, values = f"{where} AND project_id = ?", [*values, scope.project_id]
             docs = connection.execute(f"SELECT doc_id, tenant_id, project_id, body FROM docs WHERE {where}", values)  # noqa: S608
             for doc_id, tenant_id, project_id, body in docs.fetchall():
                 _take_out(connection, doc_id, Scope(tenant_id=tenant_id, project_id=project_id), body)

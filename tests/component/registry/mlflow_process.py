@@ -13,16 +13,20 @@ from aiplatform.registry.sealing import CallerSeal
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.auth import Authenticator
 from aiplatform.tenancy.middleware import AuthenticationMiddleware
+from aiplatform.tracing.mlflow_traces import MlflowTraces
+from aiplatform.tracing.service import Traces
 
 
 def main(database_url: str, folder: Path, secret: str) -> None:
     """Serve until ended; prints the port."""
     settings = Settings(data_dir=folder)
-    authenticator = Authenticator(Database(database_url))
+    database = Database(database_url)
+    authenticator = Authenticator(database)
     app = build_mlflow_app(
         MlflowStore(database_url=mlflow_database_url(database_url), artifacts_url=(folder / "files").as_uri()),
         protect=lambda inner: AuthenticationMiddleware(inner, authenticator, settings),
         seal=CallerSeal(secret),
+        traces=MlflowTraces(Traces(database), database),
     )
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
     sockets = [config.bind_socket()]

@@ -93,7 +93,6 @@ def test_a_workspace_header_of_the_callers_own_changes_nothing(hosted: HostedMlf
         ("GET", "/api/3.0/mlflow/gateway/secrets/list"),
         ("GET", "/api/3.0/mlflow/workspaces"),
         ("POST", "/api/2.0/mlflow/webhooks"),
-        ("POST", "/v1/traces"),
         ("GET", "/get-artifact?run_id=x&path=y"),
         ("GET", "/ajax-api/2.0/mlflow/experiments/search"),
     ],

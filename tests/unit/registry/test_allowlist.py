@@ -39,7 +39,6 @@ def test_what_stock_clients_use_is_offered_for_a_permission(method: str, path: s
         ("POST", "/api/2.0/mlflow/webhooks"),
         ("GET", "/api/3.0/mlflow/mcp-servers"),
         ("POST", "/api/2.0/mlflow/artifacts/presigned-upload-url"),
-        ("POST", "/v1/traces"),
         ("POST", "/ajax-api/2.0/mlflow/runs/create"),
         ("GET", "/static-files/x.js"),
         ("DELETE", "/api/2.0/mlflow/runs/create"),
