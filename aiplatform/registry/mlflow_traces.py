@@ -132,13 +132,13 @@ class TraceRoutes:
             case "DELETE", "tags", None:
                 return traces.delete_tag(own, trace_id, body)
             case "POST", _, None:
-                return traces.create_assessment(own, trace_id, body, principal=caller.principal)
+                return traces.assessments.create(own, trace_id, body, principal=caller.principal)
             case "GET", _, str(id_):
-                return traces.get_assessment(own, trace_id, id_)
+                return traces.assessments.get(own, trace_id, id_)
             case "PATCH", _, str(id_):
-                return traces.update_assessment(own, trace_id, id_, body, principal=caller.principal)
+                return traces.assessments.update(own, trace_id, id_, body, principal=caller.principal)
             case _, _, str(id_):
-                return traces.delete_assessment(own, trace_id, id_)
+                return traces.assessments.delete(own, trace_id, id_)
         raise ValueError(f"{path} is no route of traces")
 
 

@@ -9,25 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.errors import InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
-from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
+from aiplatform.tracing.mlflow_assessments import MlflowAssessments
 from aiplatform.tracing.mlflow_filter import Condition, Entity, conditions, orders
 from aiplatform.tracing.mlflow_forms import (
     SPANS_LOCATION,
-    assessments,
-    source_of,
     span_json,
-    timestamp,
     trace_info,
-    value_of,
 )
+from aiplatform.tracing.mlflow_requests import TRACE_ID, checked_id, field, known_trace, summaries_of, texts
 from aiplatform.tracing.model import Score, TraceSummary
 from aiplatform.tracing.store.labels import MAX_KEY, LabelKind, apply_labels, delete_label, labels, put_labels
 from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, SOURCE_RUN, search_mlflow
@@ -42,7 +38,6 @@ MAX_VALUE: Final = 8_000
 """Longest tag that is kept, in characters, as MLflow's."""
 
 MAX_LABELS: Final = 200
-_TRACE_ID: Final = re.compile(r"(?:tr-)?([0-9a-fA-F]{32})")
 _STATES: Final = frozenset({"OK", "ERROR"})
 _OUR_TAGS: Final = frozenset({SPANS_LOCATION})
 Json = dict[str, Any]
@@ -58,25 +53,26 @@ class MlflowTraces:
 
     def __init__(self, traces: Traces, database: Database) -> None:
         self.traces = traces
+        self.assessments = MlflowAssessments(database, traces.clock)
         self._database = database
 
     def start(self, scope: Scope, body: Json) -> Json:
         """Keep what a client says about a whole trace; its spans come by OTLP, before or after."""
-        info = _field(_field(body, "trace", dict), "trace_info", dict)
-        trace_id = _checked_id(_field(info, "trace_id", str))
-        tags = {key: value for key, value in _texts(info.get("tags")).items() if key not in _OUR_TAGS}
+        info = field(field(body, "trace", dict), "trace_info", dict)
+        trace_id = checked_id(field(info, "trace_id", str))
+        tags = {key: value for key, value in texts(info.get("tags")).items() if key not in _OUR_TAGS}
         said = {name: info.get(name) for name in ("client_request_id", "request_preview", "response_preview")}
         said["state"] = info["state"] if info.get("state") in _STATES else None
         said[EXPERIMENT] = experiment_of(info.get("trace_location"))
         with self._database.transaction(scope) as tx:
             put_labels(tx, LabelKind.TAG, _rows(trace_id, tags))
-            put_labels(tx, LabelKind.METADATA, _rows(trace_id, _texts(info.get("trace_metadata"))))
+            put_labels(tx, LabelKind.METADATA, _rows(trace_id, texts(info.get("trace_metadata"))))
             kept = {key: str(value) for key, value in said.items() if value and value != NO_EXPERIMENT}
             put_labels(tx, LabelKind.INFO, _rows(trace_id, kept))
             apply_labels(tx, [trace_id])
         for assessment in info.get("assessments") or ():
-            self.create_assessment(scope, trace_id, {"assessment": assessment}, principal="", needs_trace=False)
-        answer = {**info, "tags": {**_texts(info.get("tags")), SPANS_LOCATION: "TRACKING_STORE"}}
+            self.assessments.create(scope, trace_id, {"assessment": assessment}, principal="", needs_trace=False)
+        answer = {**info, "tags": {**texts(info.get("tags")), SPANS_LOCATION: "TRACKING_STORE"}}
         return {"trace": {"trace_info": answer}}
 
     def arrived(self, scope: Scope, trace_ids: Iterable[str], experiment_id: str | None) -> None:
@@ -94,7 +90,7 @@ class MlflowTraces:
             NotFoundError: There is no such trace in the project.
         """
         with self._database.read(scope) as tx:
-            return {"trace": {"trace_info": _infos(tx, [_known(tx, trace_id)])[0]}}
+            return {"trace": {"trace_info": _infos(tx, [known_trace(tx, trace_id)])[0]}}
 
     def get(self, scope: Scope, trace_id: str) -> Json:
         """A trace with its spans.
@@ -103,13 +99,13 @@ class MlflowTraces:
             NotFoundError: There is no such trace in the project.
         """
         with self._database.read(scope) as tx:
-            return {"trace": _whole(tx, [_known(tx, trace_id)])[0]}
+            return {"trace": _whole(tx, [known_trace(tx, trace_id)])[0]}
 
     def batch(self, scope: Scope, trace_ids: Sequence[str], *, with_spans: bool) -> Json:
         """Those of some traces that there are, in the order of the ids."""
-        ids = [found[1].lower() for trace_id in trace_ids if (found := _TRACE_ID.fullmatch(trace_id))]
+        ids = [found[1].lower() for trace_id in trace_ids if (found := TRACE_ID.fullmatch(trace_id))]
         with self._database.read(scope) as tx:
-            known = {each.trace_id: each for each in _summaries(tx, ids)}
+            known = {each.trace_id: each for each in summaries_of(tx, ids)}
             summaries = [known[trace_id] for trace_id in dict.fromkeys(ids) if trace_id in known]
             return {"traces": _whole(tx, summaries)} if with_spans else {"trace_infos": _infos(tx, summaries)}
 
@@ -148,10 +144,10 @@ class MlflowTraces:
             NotFoundError: There is no such trace in the project.
             InvalidError: The key or value is too long, or the tag is the platform's own.
         """
-        key, value = _field(body, "key", str), str(body.get("value") or "")
+        key, value = field(body, "key", str), str(body.get("value") or "")
         _check_tag(key)
         with self._database.transaction(scope) as tx:
-            put_labels(tx, LabelKind.TAG, _rows(_known(tx, trace_id).trace_id, {key: value}))
+            put_labels(tx, LabelKind.TAG, _rows(known_trace(tx, trace_id).trace_id, {key: value}))
         return {}
 
     def delete_tag(self, scope: Scope, trace_id: str, body: Json) -> Json:
@@ -160,10 +156,10 @@ class MlflowTraces:
         Raises:
             NotFoundError: There is no such trace, or no such tag of it.
         """
-        key = _field(body, "key", str)
+        key = field(body, "key", str)
         _check_tag(key)
         with self._database.transaction(scope) as tx:
-            found = _known(tx, trace_id)
+            found = known_trace(tx, trace_id)
             if not delete_label(tx, found.trace_id, LabelKind.TAG, key):
                 raise NotFoundError(
                     N_("No trace tag with key {key!r} for trace with ID {trace_id!r}"),
@@ -175,10 +171,10 @@ class MlflowTraces:
 
     def link_to_run(self, scope: Scope, body: Json) -> Json:
         """Note by which run some traces were made; traces that are not there are left out."""
-        run_id = _field(body, "run_id", str)
-        ids = [_checked_id(trace_id) for trace_id in _field(body, "trace_ids", list)]
+        run_id = field(body, "run_id", str)
+        ids = [checked_id(trace_id) for trace_id in field(body, "trace_ids", list)]
         with self._database.transaction(scope) as tx:
-            known = [each.trace_id for each in _summaries(tx, ids)]
+            known = [each.trace_id for each in summaries_of(tx, ids)]
             put_labels(tx, LabelKind.METADATA, [(trace_id, SOURCE_RUN, run_id) for trace_id in known])
         return {}
 
@@ -188,14 +184,14 @@ class MlflowTraces:
         Raises:
             InvalidError: Neither ids nor a time are given, or both.
         """
-        experiment_id = _field(body, "experiment_id", str)
+        experiment_id = field(body, "experiment_id", str)
         named, before_ms = body.get("request_ids"), body.get("max_timestamp_millis")
         if bool(named) == (before_ms is not None):
             raise InvalidError(
                 N_("Either request_ids or max_timestamp_millis says which traces to delete."), reason="mlflow.delete"
             )
         limit = int(body.get("max_traces") or 2**31) if not named else len(named)
-        ids = None if not named else [_checked_id(trace_id) for trace_id in named]
+        ids = None if not named else [checked_id(trace_id) for trace_id in named]
         oldest = orders(["timestamp_ms ASC"])
         with self._database.transaction(scope) as tx:
             found = search_mlflow(
@@ -213,86 +209,6 @@ class MlflowTraces:
             self.traces.index.delete_traces(scope, gone)
         return {"traces_deleted": num_deleted}
 
-    def create_assessment(
-        self, scope: Scope, trace_id: str, body: Json, *, principal: str, needs_trace: bool = True
-    ) -> Json:
-        """Keep feedback or an expectation, and its value as a score; it may override an earlier one.
-
-        Raises:
-            NotFoundError: There is no such trace in the project, or nothing to override.
-            InvalidError: The assessment cannot be read.
-        """
-        sent = _field(body, "assessment", dict)
-        now_ns = self.traces.clock.now_ns()
-        with self._database.transaction(scope) as tx:
-            found = _known(tx, trace_id).trace_id if needs_trace else _checked_id(trace_id)
-            if overridden := sent.get("overrides"):
-                self._override(tx, found, str(overridden))
-            assessment = {
-                **{name: value for name, value in sent.items() if value is not None},
-                # Never the sender's: a score of another trace may have that id.
-                "assessment_id": new_id("score", now_ns),
-                "trace_id": f"tr-{found}",
-                "create_time": sent.get("create_time") or timestamp(now_ns),
-                "last_update_time": sent.get("last_update_time") or timestamp(now_ns),
-                "valid": True,
-            }
-            self._put(tx, found, assessment, principal)
-        return {"assessment": assessment}
-
-    def get_assessment(self, scope: Scope, trace_id: str, assessment_id: str) -> Json:
-        """One assessment of a trace.
-
-        Raises:
-            NotFoundError: There is no such trace or assessment in the project.
-        """
-        with self._database.read(scope) as tx:
-            return {"assessment": _assessment(tx, _known(tx, trace_id).trace_id, assessment_id)}
-
-    def update_assessment(self, scope: Scope, trace_id: str, assessment_id: str, body: Json, *, principal: str) -> Json:
-        """Change the parts of an assessment that the mask names.
-
-        Raises:
-            NotFoundError: There is no such trace or assessment in the project.
-            InvalidError: The mask names what cannot be changed.
-        """
-        sent = _field(body, "assessment", dict)
-        names = [_snake(path) for path in str(body.get("update_mask") or "").split(",") if path]
-        unknown = set(names) - {"assessment_name", "expectation", "feedback", "rationale", "metadata", "valid"}
-        if unknown or not names:
-            raise InvalidError(
-                N_("The field mask {mask!r} names nothing that can be changed."),
-                reason="mlflow.update_mask",
-                mask=str(body.get("update_mask") or ""),
-            )
-        with self._database.transaction(scope) as tx:
-            found = _known(tx, trace_id).trace_id
-            before = _assessment(tx, found, assessment_id)
-            changed = {name: sent.get(name) for name in names}
-            if "metadata" in changed:
-                changed["metadata"] = {**_texts(before.get("metadata")), **_texts(changed["metadata"])}
-            after = {**before, **changed, "last_update_time": timestamp(self.traces.clock.now_ns())}
-            self._put(tx, found, after, principal)
-        return {"assessment": after}
-
-    def delete_assessment(self, scope: Scope, trace_id: str, assessment_id: str) -> Json:
-        """Take an assessment away; the one that it overrode holds again.
-
-        Raises:
-            NotFoundError: There is no such trace or assessment in the project.
-        """
-        with self._database.transaction(scope) as tx:
-            found = _known(tx, trace_id).trace_id
-            gone = _assessment(tx, found, assessment_id)
-            _forget(tx, found, assessment_id)
-            if overridden := gone.get("overrides"):
-                try:
-                    before = _assessment(tx, found, str(overridden))
-                except NotFoundError:  # it was deleted meanwhile: nothing is left to hold again
-                    return {}
-                self._put(tx, found, {**before, "valid": True}, "")
-        return {}
-
     def _matches(self, scope: Scope, texts: Sequence[Condition]) -> list[str]:
         """Traces in whose spans every text occurs."""
         self.traces.update_index()
@@ -303,60 +219,12 @@ class MlflowTraces:
             found = set(matches) if found is None else found & set(matches)
         return sorted(found or ())
 
-    def _override(self, tx: Transaction, trace_id: str, assessment_id: str) -> None:
-        """Let an assessment hold no longer: it stays to be read, and is no score any more."""
-        before = {**_assessment(tx, trace_id, assessment_id), "valid": False}
-        store.delete_score(tx, trace_id, assessment_id)
-        put_labels(tx, _kind(before), [(trace_id, assessment_id, json.dumps(before, ensure_ascii=False))])
-
-    def _put(self, tx: Transaction, trace_id: str, assessment: Json, principal: str) -> None:
-        score_id = str(assessment["assessment_id"])
-        kind, said = _kind(assessment), value_of(assessment)
-        name = str(assessment.get("assessment_name") or "")
-        if not 1 <= len(name.strip()) <= MAX_KEY or not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", score_id):
-            raise InvalidError(N_("An assessment needs a name of 1 to 250 characters and a plain id."))
-        put_labels(tx, kind, [(trace_id, score_id, json.dumps(assessment, ensure_ascii=False))])
-        store.delete_score(tx, trace_id, score_id)
-        if said is None or not assessment.get("valid", True):
-            return
-        value, type_ = said
-        score = Score(
-            score_id=score_id,
-            trace_id=trace_id,
-            span_id=assessment.get("span_id") or None,
-            name=name.strip(),
-            type=type_,
-            value=value,
-            source=source_of(assessment),
-            comment=assessment.get("rationale") or None,
-            principal=str((assessment.get("source") or {}).get("source_id") or principal),
-            created_ns=self.traces.clock.now_ns(),
-        )
-        store.put_score(tx, score)
-
 
 def experiment_of(location: object) -> str | None:
     """The experiment that a `TraceLocation` names."""
     named = location.get("mlflow_experiment") if isinstance(location, Mapping) else None
     found = named.get("experiment_id") if isinstance(named, Mapping) else None
     return str(found) if found not in {None, ""} else None
-
-
-def no_trace(trace_id: str) -> NotFoundError:
-    """What a caller hears about a trace that is not in their project, whoever has it. The words are MLflow's."""
-    return NotFoundError(N_("Trace with ID {trace_id!r} not found."), reason="mlflow.no_trace", trace_id=trace_id)
-
-
-def _known(tx: Transaction, trace_id: str) -> TraceSummary:
-    match = _TRACE_ID.fullmatch(trace_id)
-    found = _summaries(tx, [match[1].lower()]) if match else []
-    if not found:
-        raise no_trace(trace_id)
-    return found[0]
-
-
-def _summaries(tx: Transaction, trace_ids: Sequence[str]) -> list[TraceSummary]:
-    return search_mlflow(tx, (), experiment_ids=None, trace_ids=trace_ids, limit=len(trace_ids)) if trace_ids else []
 
 
 def _infos(tx: Transaction, summaries: Sequence[TraceSummary]) -> list[Json]:
@@ -378,30 +246,6 @@ def _whole(tx: Transaction, summaries: Sequence[TraceSummary]) -> list[Json]:
     ]
 
 
-def _assessment(tx: Transaction, trace_id: str, assessment_id: str) -> Json:
-    known = labels(tx, [trace_id]).get(trace_id, {})
-    scores = store.scores(tx, trace_ids=[trace_id], name=None, limit=1000)
-    for each in assessments(known, scores):
-        if each["assessment_id"] == assessment_id:
-            return each
-    raise NotFoundError(
-        N_("Assessment with ID {assessment_id!r} not found for trace {trace_id!r}"),
-        reason="mlflow.no_assessment",
-        assessment_id=assessment_id,
-        trace_id=f"tr-{trace_id}",
-    )
-
-
-def _forget(tx: Transaction, trace_id: str, assessment_id: str) -> None:
-    store.delete_score(tx, trace_id, assessment_id)
-    for kind in (LabelKind.FEEDBACK, LabelKind.EXPECTATION):
-        delete_label(tx, trace_id, kind, assessment_id)
-
-
-def _kind(assessment: Mapping[str, Any]) -> LabelKind:
-    return LabelKind.EXPECTATION if "expectation" in assessment else LabelKind.FEEDBACK
-
-
 def _rows(trace_id: str, values: Mapping[str, str]) -> list[tuple[str, str, str]]:
     too_long = next((key for key in values if not 1 <= len(key) <= MAX_KEY), None)
     if too_long is not None or len(values) > MAX_LABELS:
@@ -417,28 +261,6 @@ def _rows(trace_id: str, values: Mapping[str, str]) -> list[tuple[str, str, str]
 def _check_tag(key: str) -> None:
     if key in _OUR_TAGS:
         raise InvalidError(N_("The tag {key!r} is the platform's own."), reason="mlflow.own_tag", key=key)
-
-
-def _checked_id(trace_id: object) -> str:
-    match = _TRACE_ID.fullmatch(trace_id) if isinstance(trace_id, str) else None
-    if match is None:
-        raise InvalidError(
-            N_("{value!r} is not a trace id: tr- and 32 hexadecimal digits."),
-            reason="mlflow.bad_id",
-            value=trace_id,
-        )
-    return match[1].lower()
-
-
-def _field(holder: Mapping[str, Any], name: str, kind: type) -> Any:
-    value = holder.get(name)
-    if not isinstance(value, kind) or (kind is str and not value):
-        raise InvalidError(N_("Missing value for required parameter {name!r}."), reason="mlflow.missing", name=name)
-    return value
-
-
-def _texts(values: object) -> dict[str, str]:
-    return {str(key): str(value) for key, value in values.items()} if isinstance(values, Mapping) else {}
 
 
 def _limit(value: object) -> int:
@@ -474,7 +296,3 @@ def _offset(token: object) -> int:
         reason="tracing.bad_page",
         page=str(token),
     )
-
-
-def _snake(path: str) -> str:
-    return re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", path.strip())

@@ -54,7 +54,8 @@ def use() -> dict[str, Any]:
     info = got.info
     seen["info"] = {
         "state": str(info.state), "experiment": info.experiment_id, "env": info.tags["env"], "tokens": info.token_usage,
-        "build": info.trace_metadata["build"], "request": info.request_preview, "has_time": info.execution_duration >= 0,
+        "build": info.trace_metadata["build"], "request": info.request_preview,
+        "has_time": info.execution_duration >= 0,
     }  # fmt: skip
     seen["failed"] = mlflow.get_trace(second).data.spans[0].status.description
 
@@ -86,7 +87,8 @@ def use() -> dict[str, Any]:
             )
         ]
         for filter_string in (
-            "", "trace.status = 'OK'", "status = 'ERROR'", "name = 'answer'", "tags.env = 'prod' AND tags.reviewed = 'yes'",
+            "", "trace.status = 'OK'", "status = 'ERROR'", "name = 'answer'",
+            "tags.env = 'prod' AND tags.reviewed = 'yes'",
             "metadata.build = '7'", "span.name LIKE 'look%'", "span.type = 'CHAT_MODEL'", "feedback.quality < 0.5",
             "feedback.quality > 0.5", "feedback.polite = 'true'", "timestamp_ms > 0 AND execution_time_ms >= 0",
             "tags.reviewed IS NULL", "trace.text LIKE '%巴黎%'", f"request_id = '{first}'",

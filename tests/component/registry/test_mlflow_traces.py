@@ -59,7 +59,8 @@ def test_a_stock_client_gets_the_trace_that_it_wrote(used: dict[str, Any]) -> No
     info = dict(used["info"])
     assert question in info.pop("request")
     assert info == {
-        "state": "OK", "experiment": used["experiment"], "env": "prod", "tokens": tokens, "build": "7", "has_time": True,
+        "state": "OK", "experiment": used["experiment"], "env": "prod", "tokens": tokens, "build": "7",
+        "has_time": True,
     }  # fmt: skip
     assert "no such page" in used["failed"]
 
@@ -70,10 +71,6 @@ def test_its_tags_and_assessments_are_kept(used: dict[str, Any]) -> None:
     assert used["old_is_valid"] is False
     assert used["assessments"] == [
         ["expected", {"answer": "Paris"}, "HUMAN", None],
-        ["polite", True, "CODE", True],
-        ["quality", 0.4, "LLM_JUDGE", True],
-        ["quality", 0.8, "LLM_JUDGE", False],
-    ] or sorted(used["assessments"], key=str)[1:] == [
         ["polite", True, "CODE", True],
         ["quality", 0.4, "CODE", True],
         ["quality", 0.8, "LLM_JUDGE", False],
@@ -101,7 +98,7 @@ def test_what_it_deletes_is_gone(used: dict[str, Any], hosted: HostedMlflow, tra
     gone = used["second"].removeprefix("tr-")
     assert gone not in [item.trace_id for item in traces.list(scope).items]
     assert not traces.scores(scope, trace_ids=[gone])
-    assert not [item for item in traces.list(scope, TraceFilter(text="such page")).items]
+    assert not traces.list(scope, TraceFilter(text="such page")).items
 
 
 def test_the_platform_shows_its_trace_and_scores_as_its_own(
