@@ -93,8 +93,7 @@ _TRACES: Final = {
         "POST traces/link-to-run",
     ),
 }
-_RESERVED: Final = "get|batchGet|batchGetInfos|search|metrics|delete-traces|link-to-run|link-prompts"
-_ONE_TRACE: Final = rf"traces/(?!(?:{_RESERVED})(?:/|$))(?P<trace_id>[^/]+)"
+_ONE_TRACE: Final = "traces/(?P<trace_id>[^/]+)"
 _ASSESSMENT: Final = rf"{_V3}{_ONE_TRACE}/assessments/(?P<assessment_id>[^/]+)"
 OTLP_PATH: Final = "/v1/traces"
 TRACE_EXACT: Final[dict[tuple[str, str], Permission]] = {

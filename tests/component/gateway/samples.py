@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiplatform.registry.allowlist import EXACT, PATTERNS
+from aiplatform.registry.allowlist import EXACT, PATTERNS, TRACE_PATTERNS
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.testing.otlp import export_request, make_span
 
@@ -286,6 +286,7 @@ _NAME: Final = {"name": "{model}"}
 _VERSION: Final = {**_NAME, "version": "1"}
 _TAG: Final = {"key": "fruit", "value": "apple"}
 _METRIC: Final = {"key": "loss", "value": 1.0, "timestamp": 1, "step": 2}
+_LOCATION: Final = {"mlflow_experiment": _EXPERIMENT}
 _BY_ROUTE: Final[Mapping[str, Mapping[str, Any]]] = {
     "experiments/get": _EXPERIMENT,
     "experiments/get-by-name": {"experiment_name": "{experiment}"},
@@ -336,6 +337,13 @@ _BY_ROUTE: Final[Mapping[str, Mapping[str, Any]]] = {
     "model-versions/transition-stage": {**_VERSION, "stage": "Staging", "archive_existing_versions": False},
     "logged-models/search": {"experiment_ids": ["{experiment_id}"]},
     "logged-models": {**_EXPERIMENT, "name": "stranger"},
+    "traces": {"trace": {"trace_info": {"trace_id": "{trace_id}", "trace_location": _LOCATION, "tags": {"a": "b"}}}},
+    "traces/get": {"trace_id": "{trace_id}"},
+    "traces/batchGet": {"trace_ids": "{trace_id}"},
+    "traces/batchGetInfos": {"trace_ids": ["{trace_id}"]},
+    "traces/search": {"locations": [_LOCATION]},
+    "traces/link-to-run": {"trace_ids": ["{trace_id}"], **_RUN},
+    "traces/delete-traces": {**_EXPERIMENT, "request_ids": ["{trace_id}"]},
 }  # fmt: skip
 _ID: Final = {"model_id": "{logged_model_id}"}
 _BY_PATTERN: Final = (
@@ -350,9 +358,21 @@ _BY_PATTERN: Final = (
     _of("PATCH", f"{_MLFLOW}/logged-models/[^/]+/tags", path=f"{_LOGGED}/tags", json={"tags": [_TAG]}),
     _of("DELETE", f"{_MLFLOW}/logged-models/[^/]+/tags/[^/]+", path=f"{_LOGGED}/tags/fruit"),
 )
+_FEEDBACK: Final = {"assessment": {"assessment_name": "taste", "feedback": {"value": 1}}}
+_OF_A_TRACE: Final[Mapping[tuple[str, str], tuple[str, Any]]] = {
+    ("GET", ""): ("", None),
+    ("PATCH", "/tags"): ("/tags", _TAG),
+    ("DELETE", "/tags"): ("/tags", {"key": "fruit"}),
+    ("POST", "/assessments"): ("/assessments", _FEEDBACK),
+    ("GET", "/assessments/[^/]+"): ("/assessments/{score_id}", None),
+    ("PATCH", "/assessments/[^/]+"): ("/assessments/{score_id}", {**_FEEDBACK, "update_mask": "feedback"}),
+    ("DELETE", "/assessments/[^/]+"): ("/assessments/{score_id}", None),
+}
+"""By method and what follows the trace's id."""
+
 _ENDS: Final = (
     re.compile(r"delete|restore|update|transition"),
-    re.compile(r"model-versions/delete$"),
+    re.compile(r"(model-versions/delete|delete-traces)$"),
     re.compile(r"registered-models/delete$"),
 )
 
@@ -367,7 +387,11 @@ def mlflow_routes() -> frozenset[tuple[str, str]]:
 
 def _mlflow_samples() -> Iterable[Sample]:
     for (method, path), permission in EXACT.items():
-        tail = path.removeprefix("/api/2.0/mlflow/")
+        if path == "/v1/traces":
+            media_type = {"content-type": "application/x-protobuf"}
+            yield _of(method, f"/mlflow{path}", permission=permission, content=_SPANS, headers=media_type)
+            continue
+        tail = path.removeprefix("/api/2.0/mlflow/").removeprefix("/api/3.0/mlflow/")
         asked = _BY_ROUTE.get(tail, {"path": "model"} if path.endswith("/artifacts") else {})
         more = {"query": asked} if method == "GET" else {"json": asked}
         yield _of(method, f"/mlflow{path}", permission=permission, **more)
@@ -376,6 +400,12 @@ def _mlflow_samples() -> Iterable[Sample]:
         found = permissions[sample.method, sample.route.removeprefix("/mlflow")]
         yield _of(sample.method, sample.route, path=sample.path, json=sample.json, permission=found, **(
             {} if sample.content is None else {"content": sample.content}))  # fmt: skip
+    for method, pattern, permission in TRACE_PATTERNS:
+        after = re.sub(r"\(\?P<\w+>(.*?)\)", r"\1", pattern.pattern.partition("(?P<trace_id>[^/]+)")[2])
+        tail, asked = _OF_A_TRACE[method, after]
+        route = f"/mlflow{pattern.pattern}".replace("\\", "")
+        path = f"/mlflow/api/3.0/mlflow/traces/{{trace_id}}{tail}"
+        yield _of(method, route, path=path, json=asked, permission=permission)
 
 
 def _how_much_it_ends(sample: Sample) -> int:

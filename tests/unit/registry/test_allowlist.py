@@ -18,6 +18,11 @@ from aiplatform.tenancy.permissions import Permission
         ("GET", "/api/2.0/mlflow-artifacts/artifacts", Permission.ARTIFACTS_READ),
         ("PATCH", "/api/2.0/mlflow/logged-models/m-1", Permission.MODELS_WRITE),
         ("GET", "/version", Permission.SIGNED_IN),
+        ("POST", "/v1/traces", Permission.TRACES_WRITE),
+        ("POST", "/api/3.0/mlflow/traces/search", Permission.TRACES_READ),
+        ("GET", "/api/3.0/mlflow/traces/tr-1", Permission.TRACES_READ),
+        ("PATCH", "/api/2.0/mlflow/traces/tr-1/tags", Permission.TRACES_WRITE),
+        ("POST", "/api/3.0/mlflow/traces/tr-1/assessments", Permission.SCORES_WRITE),
     ],
 )
 def test_what_stock_clients_use_is_offered_for_a_permission(method: str, path: str, permission: Permission) -> None:
@@ -41,6 +46,10 @@ def test_what_stock_clients_use_is_offered_for_a_permission(method: str, path: s
         ("POST", "/api/2.0/mlflow/artifacts/presigned-upload-url"),
         ("POST", "/ajax-api/2.0/mlflow/runs/create"),
         ("GET", "/static-files/x.js"),
+        ("GET", "/v1/traces"),
+        ("POST", "/api/2.0/mlflow/traces"),
+        ("POST", "/api/3.0/mlflow/traces/metrics"),
+        ("GET", "/api/3.0/mlflow/traces/tr-1/tags"),
         ("DELETE", "/api/2.0/mlflow/runs/create"),
         ("GET", "/api/2.0/mlflow/runs/get/"),
         ("GET", "/api/2.0/mlflow/logged-models/a/b"),

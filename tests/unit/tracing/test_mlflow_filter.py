@@ -46,7 +46,7 @@ def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "status", "status =", "status = OK", "status = 'OK' AND", "status = 'OK' name = 'x'", 
+        "status", "status =", "status = OK", "status = 'OK' AND", "status = 'OK' name = 'x'",
         "status = 'OK' OR name = 'x'",
         "colour = 'red'", "span.colour = 'red'", "row.name = 'x'", "status > 'OK'", "timestamp_ms = 'now'", "name = 3",
         "tags.a IN ('b')", "name IN 'b'", "name RLIKE 'x'", "text = 'x'", "AND", "name IN ('a' 'b')",
