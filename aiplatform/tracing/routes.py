@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
+from aiplatform.tracing.comparing import TraceComparison, compare, content_change, differences
 from aiplatform.tracing.model import (
     Score,
     ScoreSource,
@@ -84,6 +85,20 @@ def build_routes(service: Traces) -> Routes:
             answer["is_cut"] = found.is_cut
         return answer
 
+    @routes.get("/api/v1/traces/compare", permission=Permission.TRACES_READ)
+    def compare_traces(caller: CallerDep, a: str, b: str, pair: int | None = None) -> dict[str, Any]:
+        """Two traces side by side; with `pair`, what the spans of that pair say, compared."""
+        compared = compare(service, caller.scope, a, b)
+        answer = comparison_json(compared)
+        if pair is not None:
+            changed = content_change(service, caller.scope, compared, pair)
+            answer["content"] = {
+                "pair": pair,
+                "input": [asdict(piece) for piece in changed.input],
+                "output": [asdict(piece) for piece in changed.output],
+            }
+        return answer
+
     @routes.get("/api/v1/traces/{trace_id}", permission=Permission.TRACES_READ)
     def get_trace(caller: CallerDep, trace_id: str) -> dict[str, Any]:
         """A trace with its spans in tree order, and its scores."""
@@ -118,6 +133,26 @@ def build_routes(service: Traces) -> Routes:
         return score_json(score)
 
     return routes
+
+
+def comparison_json(compared: TraceComparison) -> dict[str, Any]:
+    """Two traces side by side as the API shows them."""
+    return {
+        "a": summary_json(compared.a.summary),
+        "b": summary_json(compared.b.summary),
+        "num_different": compared.num_different,
+        "pairs": [
+            {
+                "depth": pair.depth,
+                "name": pair.name,
+                "a": span_json(pair.a) if pair.a else None,
+                "b": span_json(pair.b) if pair.b else None,
+                "duration_change_ns": pair.duration_change_ns,
+                "differences": list(differences(pair)),
+            }
+            for pair in compared.pairs
+        ],
+    }
 
 
 def summary_json(summary: TraceSummary) -> dict[str, Any]:
