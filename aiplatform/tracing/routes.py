@@ -26,6 +26,7 @@ from aiplatform.tracing.model import (
 )
 from aiplatform.tracing.query import read_filter
 from aiplatform.tracing.service import MAX_PAGE, Traces
+from aiplatform.tracing.session_routes import add_sessions
 
 
 class ScoreBody(BaseModel):
@@ -132,6 +133,7 @@ def build_routes(service: Traces) -> Routes:
         score = service.add_score(caller.scope, principal=caller.principal, **body.model_dump())
         return score_json(score)
 
+    add_sessions(routes, service.sessions)
     return routes
 
 

@@ -39,6 +39,13 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         (
             Entry(key="overview", path="", name=N_("Overview"), icon="house", permission=Permission.SIGNED_IN),
             Entry(key="traces", path="/traces", name=N_("Traces"), icon="list-tree", permission=Permission.TRACES_READ),
+            Entry(
+                key="sessions",
+                path="/sessions",
+                name=N_("Sessions"),
+                icon="message-square",
+                permission=Permission.TRACES_READ,
+            ),
         ),
     ),
     (

@@ -15,6 +15,7 @@ from aiplatform.tenancy.sign_in import SignInPage
 from aiplatform.ui.assets import Assets
 from aiplatform.ui.pages.account import add_account, sign_in_page
 from aiplatform.ui.pages.admin import add_admin
+from aiplatform.ui.pages.compare_traces import add_compare_traces
 from aiplatform.ui.pages.comparison import add_comparison
 from aiplatform.ui.pages.datasets import add_datasets
 from aiplatform.ui.pages.deployments import add_deployments
@@ -22,6 +23,7 @@ from aiplatform.ui.pages.evaluations import add_evaluations
 from aiplatform.ui.pages.experiments import add_experiments
 from aiplatform.ui.pages.models import add_models
 from aiplatform.ui.pages.overview import add_overview
+from aiplatform.ui.pages.sessions import add_sessions
 from aiplatform.ui.pages.trace import add_trace
 from aiplatform.ui.pages.traces import add_traces
 from aiplatform.ui.rendering import Renderer
@@ -50,7 +52,9 @@ def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
         add_account,
         add_overview,
         add_traces,
+        add_compare_traces,  # before the page of one trace, whose address would take it for an id
         add_trace,
+        add_sessions,
         add_evaluations,
         add_comparison,
         add_datasets,

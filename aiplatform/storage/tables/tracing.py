@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from aiplatform.storage.tables.base import ID, tenant_table
@@ -77,6 +77,16 @@ traces = tenant_table(
     Column("updated_ns", BigInteger, nullable=False),
     Column("is_settled", Boolean, nullable=False),  # no: its figures were carried forward, and are to be summed again
     Index("ix_traces_newest", "tenant_id", "project_id", "start_ns"),
+    # Few traces belong to a session, and only they pay for it on the way in.
+    Index(
+        "ix_traces_session",
+        "tenant_id",
+        "project_id",
+        "session_id",
+        "start_ns",
+        postgresql_where=text("session_id IS NOT NULL"),
+        sqlite_where=text("session_id IS NOT NULL"),
+    ),
     project_key=True,
 )
 

@@ -156,6 +156,9 @@ _TRACES: Final = (
         permission=_P.TRACES_WRITE),
     _of("GET", f"{_API}/traces", query={"session_id": "{session_id}"}),
     _of("GET", f"{_API}/traces/{{trace_id}}"),
+    _of("GET", f"{_API}/sessions", query={"q": "{session_id}"}),
+    _of("GET", f"{_API}/sessions/{{session_id:path}}"),
+    _of("GET", f"{_API}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}"}),
     _of("GET", f"{_API}/traces/{{trace_id}}/spans/{{span_id}}"),
     _of("GET", f"{_API}/scores", query={"trace_id": "{trace_id}"}),
     _of("POST", f"{_API}/scores", json={"trace_id": "{trace_id}", "name": "x", "value": 1, "score_id": "{score_id}"}),
@@ -232,6 +235,9 @@ _PAGE_SAMPLES: Final = (
     _of("GET", "/{tenant:tenant}"),
     _of("GET", f"{_PAGES}/find", query={"q": "pear"}),
     _of("GET", _PAGES),
+    _of("GET", f"{_PAGES}/sessions", query={"q": "{session_id}"}),
+    _of("GET", f"{_PAGES}/sessions/{{session_id:path}}", path="/{tenant}/{project}/sessions/{session_id}"),
+    _of("GET", f"{_PAGES}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}", "pair": "0"}),
     _of("GET", f"{_PAGES}/waiting", query={"since": "0"}),
     *(
         _of("GET", f"{_PAGES}/{noun}")

@@ -37,6 +37,13 @@ class Seeded:
         return f"/default/{PROJECT}"
 
     @property
+    def both_traces(self) -> str:
+        """The page of the failed trace beside another one."""
+        found = self.world.services.traces.list(self.caller.scope, limit=100).items
+        other = next(trace.trace_id for trace in found if trace.trace_id != self.failed_trace)
+        return f"/traces/compare?a={other}&b={self.failed_trace}"
+
+    @property
     def pages(self) -> list[str]:
         """Every page that shows something, below `/tenant/project`."""
         run_id = self.comparison.baseline.run_id
@@ -45,6 +52,8 @@ class Seeded:
         return [
             "", "?start=1", "?start=1&way=otel", "/traces", "/traces?q=status:error&last=24h", "/traces?sort=slowest",
             trace, f"{trace}?part=attributes", f"{trace}?part=events", f"{trace}?part=scores", f"{trace}?part=raw",
+            "/sessions", "/sessions?q=s-0001&last=30d", "/sessions/s-0001",
+            self.both_traces, f"{self.both_traces}&only=different&pair=1", f"/traces/compare?b={self.failed_trace}",
             "/evaluations", f"/evaluations/{run_id}", f"/evaluations/{run_id}?slice=language%3Dzh&state=scored",
             comparison, f"{comparison}?metric=mrr&change=better", f"{comparison}?slice=language%3Dzh",
             "/datasets", "/datasets/python-faq", "/datasets/python-faq?version=1&offset=25",
@@ -60,7 +69,8 @@ class Seeded:
         run_id = self.comparison.baseline.run_id
         return [
             "", "?start=1", "/traces?last=24h", f"/traces/{self.failed_trace}",
-            f"/traces/{self.failed_trace}?part=attributes", "/evaluations", f"/evaluations/{run_id}",
+            f"/traces/{self.failed_trace}?part=attributes", self.both_traces, "/sessions", "/sessions/s-0001",
+            "/evaluations", f"/evaluations/{run_id}",
             f"/comparisons/{self.comparison.comparison_id}", "/datasets", "/datasets/python-faq", "/experiments",
             f"/experiments/{self.experiment_id}", "/models", "/models/qa", "/deployments",
             "/deployments/docs-assistant", "/members", "/keys",

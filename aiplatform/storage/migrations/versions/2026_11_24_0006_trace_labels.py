@@ -1,6 +1,6 @@
 """What is said about a trace beside its spans: tags, metadata, and assessments in their sender's own form.
 
-Locks: nothing; the table is new.
+Locks: writes to `traces` while its index of sessions is made, on PostgreSQL some seconds for a million traces.
 """
 
 from __future__ import annotations
@@ -27,12 +27,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "project_id", "trace_id", "kind", "key", name=op.f("pk_trace_labels")),
     )
     op.create_index("ix_trace_labels_key", "trace_labels", ["tenant_id", "project_id", "kind", "key"], unique=False)
+    where = sa.text("session_id IS NOT NULL")
+    op.create_index(
+        "ix_traces_session",
+        "traces",
+        ["tenant_id", "project_id", "session_id", "start_ns"],
+        unique=False,
+        postgresql_where=where,
+        sqlite_where=where,
+    )
     if op.get_bind().dialect.name == "postgresql":
         _protect("trace_labels")
 
 
 def downgrade() -> None:
-    """Drop the table, and every row with it."""
+    """Drop the table, every row with it, and the index."""
+    op.drop_index("ix_traces_session", table_name="traces")
     op.drop_table("trace_labels")
 
 

@@ -7,3 +7,4 @@ import "./palette.js";
 import "./tree.js";
 import "./brush.js";
 import "./charts.js";
+import "./compare.js";
