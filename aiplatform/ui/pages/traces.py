@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from shlex import quote
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +26,7 @@ from aiplatform.ui.views.timerange import RANGES, TimeRange, time_range
 PAGE_SIZE: Final = 50
 MAX_FACETS: Final = 8
 FACET_KINDS: Final = (SpanKind.AGENT, SpanKind.LLM, SpanKind.RETRIEVER, SpanKind.TOOL, SpanKind.EMBEDDING)
-STATE: Final = ("q", "last", "from", "to", "sort", "after")
+STATE: Final = ("q", "last", "from", "to", "sort", "after", "live")
 SORT_NAMES: Final = {
     TraceSort.NEWEST: N_("newest"),
     TraceSort.OLDEST: N_("oldest"),
@@ -48,6 +50,8 @@ def add_traces(routes: Routes, site: Site) -> None:
             "range_name": _range_name(visit, span),
             "ranges": visit.address(*STATE).tabs("last", _range_pairs(visit), span.key or ""),
             "query_problem": None,
+            "live_src": _live_address(visit, span),
+            "is_live": visit.param("live") == "1",
         }
         try:
             query = parse(line)
@@ -63,6 +67,47 @@ def add_traces(routes: Routes, site: Site) -> None:
         return visit.page(
             "pages/traces.html", view, found=_found(site, visit, query, span), ways=_ways(visit, query, span)
         )
+
+    @routes.get(f"{BASE}/traces/live", permission=Permission.TRACES_READ)
+    def live(request: Request) -> Response:
+        """The first page's rows; 304 while nothing in them has changed."""
+        visit = site.visit(request, "traces")
+        span = time_range(visit.param("last"), None, None, visit.frame.now_ns)
+        services, scope = site.services, visit.caller.scope
+        where = replace(parse(visit.param("q") or "").where, from_ns=span.from_ns)
+        items = list(services.traces.list(scope, where, limit=PAGE_SIZE).items)
+        scores = _scores(site, visit, items)
+        tag = entity_tag(
+            *((item.trace_id, item.updated_ns) for item in items),
+            *((score.score_id, score.created_ns) for each in scores.values() for score in each),
+        )
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"etag": tag})
+        answer = visit.page("pages/traces_rows.html", found={"items": items, "scores": scores, "slow_from": None})
+        answer.headers["etag"] = tag
+        return answer
+
+
+def entity_tag(*parts: object) -> str:
+    """A tag that changes with any of its parts."""
+    return f'"{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"'
+
+
+def _live_address(visit: Visit, span: TimeRange) -> str | None:
+    """Where new rows come from; None where the list does not begin with now: another order, page or a chosen time."""
+    if _sort(visit.param("sort")) is not TraceSort.NEWEST or visit.param("after") or span.key is None:
+        return None
+    given = {name: value for name in ("q", "last") if (value := visit.param(name))}
+    return f"{visit.base}/traces/live" + (f"?{urlencode(given)}" if given else "")
+
+
+def _scores(site: Site, visit: Visit, items: list[Any]) -> dict[str, list[Any]]:
+    """Scores by trace."""
+    found: dict[str, list[Any]] = {}
+    ids = [item.trace_id for item in items]
+    for score in site.services.traces.scores(visit.caller.scope, trace_ids=ids) if items else ():
+        found.setdefault(score.trace_id, []).append(score)
+    return found
 
 
 def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str, Any]:
@@ -80,9 +125,7 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
     buckets = [(slices.start_of(index), clean + failed, failed) for index, (clean, failed) in enumerate(counts)]
     total, failed = sum(each[1] for each in buckets), sum(each[2] for each in buckets)
     items = list(page.items) if page else []
-    scores: dict[str, list[Any]] = {}
-    for score in services.traces.scores(scope, trace_ids=[item.trace_id for item in items]) if items else ():
-        scores.setdefault(score.trace_id, []).append(score)
+    scores = _scores(site, visit, items)
     durations = sorted(item.duration_ns for item in items)
     costs = [item.cost for item in items if item.cost is not None]
     return {

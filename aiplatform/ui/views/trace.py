@@ -15,6 +15,8 @@ ROWS_A_PART: Final = 500
 MAX_DEPTH: Final = 8
 """Levels that are indented; deeper ones stand at the same indent and say their level."""
 
+LIVE_NS: Final = 3_600_000_000_000
+ROOT_WAIT_NS: Final = 300_000_000_000
 SHOWN_MESSAGES: Final = 3
 ROLE_NAMES: Final = {
     "system": N_("system"),
@@ -36,6 +38,9 @@ class Node:
     label: str
     service: str | None
     """Written where it differs from the parent's: a hop between processes."""
+
+    since_ms: int | None = None
+    """When it began, while it runs: the page counts on from there. Milliseconds since 1970."""
 
     is_last_part: bool = False
 
@@ -92,6 +97,17 @@ def tree_view(tree: TraceTree, now_ns: int, *, offset: int = 0, limit: int = ROW
     )
 
 
+def is_live(tree: TraceTree, now_ns: int) -> bool:
+    """Whether more of a trace is to be expected: a span runs, or the root has not arrived and the rest just did.
+
+    What has said nothing for an hour is not waited for any longer: its process may be gone.
+    """
+    age_ns = now_ns - tree.summary.updated_ns
+    if any(span.status is Status.RUNNING for span in tree.spans):
+        return age_ns < LIVE_NS
+    return not tree.summary.has_root and age_ns < ROOT_WAIT_NS
+
+
 def first_span(tree: TraceTree) -> str | None:
     """The span that a page opens with: the one that failed deepest, else the last call of a model, else the root."""
     failed = [span for span in tree.spans if span.status is Status.ERROR]
@@ -129,6 +145,7 @@ def _node(span: SpanRow, services: dict[str, str | None], origin: int, total: in
         indent=min(span.depth, MAX_DEPTH),
         level=span.depth + 1,
         bar=bar_for(span.start_ns, end_ns, origin_ns=origin, total_ns=total),
-        label=str(formatting.duration(span.duration_ns)) if span.duration_ns is not None else "…",
+        label=str(formatting.duration(end_ns - span.start_ns)) + ("" if span.duration_ns is not None else " …"),
+        since_ms=span.start_ns // 1_000_000 if span.duration_ns is None else None,
         service=span.service if span.service and span.service != parent_service else None,
     )

@@ -237,6 +237,8 @@ _PAGE_SAMPLES: Final = (
     _of("GET", _PAGES),
     _of("GET", f"{_PAGES}/sessions", query={"q": "{session_id}"}),
     _of("GET", f"{_PAGES}/sessions/{{session_id:path}}", path="/{tenant}/{project}/sessions/{session_id}"),
+    _of("GET", f"{_PAGES}/traces/live", query={"q": "session:{session_id}"}),
+    _of("GET", f"{_PAGES}/traces/{{trace_id}}/live", path="/{tenant}/{project}/traces/{trace_id}/live"),
     _of("GET", f"{_PAGES}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}", "pair": "0"}),
     _of("GET", f"{_PAGES}/waiting", query={"since": "0"}),
     *(

@@ -119,12 +119,18 @@ def described(database: Database) -> dict[str, Any]:
                 "columns": [{**column, "type": repr(column["type"])} for column in found.get_columns(name)],
                 "key": found.get_pk_constraint(name),
                 "unique": sorted(found.get_unique_constraints(name), key=repr),
-                "indexes": sorted(found.get_indexes(name), key=repr),
+                "indexes": sorted((_readable(index) for index in found.get_indexes(name)), key=repr),
                 "checks": sorted(found.get_check_constraints(name), key=repr),
             }
             for name in found.get_table_names()
             if name != "alembic_version"
         }
+
+
+def _readable(index: Any) -> dict[str, Any]:
+    """An index with its condition as text: two clauses are never equal."""
+    options = {option: str(value) for option, value in index.get("dialect_options", {}).items()}
+    return {**index, "dialect_options": options}
 
 
 def fenced(database: Database) -> list[Any]:

@@ -8,3 +8,4 @@ import "./tree.js";
 import "./brush.js";
 import "./charts.js";
 import "./compare.js";
+import "./live.js";
