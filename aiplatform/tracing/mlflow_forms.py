@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,6 +31,9 @@ from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, TR
 SPANS_LOCATION: Final = "mlflow.trace.spansLocation"
 TRACKING_STORE: Final = "TRACKING_STORE"
 """What tells a client that spans are kept here, so that it uploads none as an artifact and asks here for them."""
+
+ARTIFACT_LOCATION: Final = "mlflow.artifactLocation"
+"""Where a client puts what is too large for a span: images and other attachments."""
 
 SCHEMA_VERSION: Final = ("mlflow.trace_schema.version", "3")
 _STATES: Final = {Status.OK: "OK", Status.ERROR: "ERROR", Status.RUNNING: "IN_PROGRESS"}
@@ -65,7 +69,7 @@ def trace_info(summary: TraceSummary, labels: Labels, scores: Sequence[Score]) -
         "tags": {
             TRACE_NAME: summary.name or "",
             **labels.get(LabelKind.TAG, {}),
-            SPANS_LOCATION: TRACKING_STORE,
+            **own_tags(summary.trace_id, info.get(EXPERIMENT, NO_EXPERIMENT)),
         },
         "assessments": assessments(labels, scores),
     }
@@ -80,6 +84,14 @@ def trace_info(summary: TraceSummary, labels: Labels, scores: Sequence[Score]) -
         if said:
             found[name] = said
     return found
+
+
+def own_tags(trace_id: str, experiment_id: str) -> dict[str, str]:
+    """Tags that the platform sets itself, and that clients go by."""
+    return {
+        SPANS_LOCATION: TRACKING_STORE,
+        ARTIFACT_LOCATION: f"mlflow-artifacts:/{experiment_id}/traces/tr-{trace_id}/artifacts",
+    }
 
 
 def assessments(labels: Labels, scores: Sequence[Score]) -> list[dict[str, Any]]:
@@ -123,7 +135,7 @@ def value_of(assessment: Mapping[str, Any]) -> tuple[ScoreValue, ScoreType] | No
     elif "expectation" in assessment:
         holder = assessment["expectation"] or {}
         serialized = holder.get("serialized_value") or holder.get("serializedValue")
-        value = json.loads(serialized["value"]) if serialized else holder.get("value")
+        value = _decoded(serialized) if serialized else holder.get("value")
     else:
         raise InvalidError(
             N_("An assessment is feedback or an expectation; this one is neither."), reason="mlflow.assessment"
@@ -133,6 +145,8 @@ def value_of(assessment: Mapping[str, Any]) -> tuple[ScoreValue, ScoreType] | No
     if isinstance(value, bool):
         return value, ScoreType.BOOLEAN
     if isinstance(value, int | float):
+        if not math.isfinite(value):
+            raise InvalidError(N_("A score cannot be {value!r}."), value=value)
         return float(value), ScoreType.NUMERIC
     if isinstance(value, str):
         return value, ScoreType.LABEL if len(value) <= 200 else ScoreType.TEXT
@@ -175,6 +189,15 @@ def timestamp(ns: int) -> str:
     """Nanoseconds since 1970 as protobuf's JSON writes a time, to the millisecond."""
     moment = datetime.fromtimestamp(ns // 1_000_000_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{ns // 1_000_000 % 1000:03d}Z"
+
+
+def _decoded(serialized: Any) -> Any:
+    try:
+        return json.loads(serialized["value"])
+    except (ValueError, TypeError, KeyError):
+        raise InvalidError(
+            N_("The serialized value of an expectation is not JSON."), reason="mlflow.assessment"
+        ) from None
 
 
 def _known_metadata(summary: TraceSummary) -> dict[str, str]:

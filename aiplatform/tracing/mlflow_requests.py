@@ -71,3 +71,33 @@ def field(holder: Mapping[str, Any], name: str, kind: type) -> Any:
 def texts(values: object) -> dict[str, str]:
     """A mapping of texts; empty where the request holds something else."""
     return {str(key): str(value) for key, value in values.items()} if isinstance(values, Mapping) else {}
+
+
+def optional(holder: Mapping[str, Any], name: str, kind: type) -> Any:
+    """A field of a request that may be missing.
+
+    Raises:
+        InvalidError: It is there, and of another kind.
+    """
+    value = holder.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidError(N_("Parameter {name!r} has a value of the wrong kind."), reason="mlflow.kind", name=name)
+    return value
+
+
+def count(holder: Mapping[str, Any], name: str) -> int | None:
+    """A whole number of a request, which protobuf's JSON may write as text; None where it is missing.
+
+    Raises:
+        InvalidError: It is none, or negative.
+    """
+    value = holder.get(name)
+    if value is None:
+        return None
+    try:
+        found = int(value)
+    except (TypeError, ValueError):
+        found = -1
+    if found < 0:
+        raise InvalidError(N_("Parameter {name!r} has a value of the wrong kind."), reason="mlflow.kind", name=name)
+    return found

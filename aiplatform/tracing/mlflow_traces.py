@@ -19,11 +19,22 @@ from aiplatform.tracing import store
 from aiplatform.tracing.mlflow_assessments import MlflowAssessments
 from aiplatform.tracing.mlflow_filter import Condition, Entity, conditions, orders
 from aiplatform.tracing.mlflow_forms import (
+    ARTIFACT_LOCATION,
     SPANS_LOCATION,
+    own_tags,
     span_json,
     trace_info,
 )
-from aiplatform.tracing.mlflow_requests import TRACE_ID, checked_id, field, known_trace, summaries_of, texts
+from aiplatform.tracing.mlflow_requests import (
+    TRACE_ID,
+    checked_id,
+    count,
+    field,
+    known_trace,
+    optional,
+    summaries_of,
+    texts,
+)
 from aiplatform.tracing.model import Score, TraceSummary
 from aiplatform.tracing.store.labels import MAX_KEY, LabelKind, apply_labels, delete_label, labels, put_labels
 from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, SOURCE_RUN, search_mlflow
@@ -38,8 +49,11 @@ MAX_VALUE: Final = 8_000
 """Longest tag that is kept, in characters, as MLflow's."""
 
 MAX_LABELS: Final = 200
+DELETED_AT_ONCE: Final = 1_000
+"""Traces that are deleted in one transaction: other writers wait no longer than for these."""
+
 _STATES: Final = frozenset({"OK", "ERROR"})
-_OUR_TAGS: Final = frozenset({SPANS_LOCATION})
+_OUR_TAGS: Final = frozenset({SPANS_LOCATION, ARTIFACT_LOCATION})
 Json = dict[str, Any]
 
 
@@ -72,7 +86,8 @@ class MlflowTraces:
             apply_labels(tx, [trace_id])
         for assessment in info.get("assessments") or ():
             self.assessments.create(scope, trace_id, {"assessment": assessment}, principal="", needs_trace=False)
-        answer = {**info, "tags": {**texts(info.get("tags")), SPANS_LOCATION: "TRACKING_STORE"}}
+        own = own_tags(trace_id, said[EXPERIMENT] or NO_EXPERIMENT)
+        answer = {**info, "tags": {**texts(info.get("tags")), **own}}
         return {"trace": {"trace_info": answer}}
 
     def arrived(self, scope: Scope, trace_ids: Iterable[str], experiment_id: str | None) -> None:
@@ -115,11 +130,11 @@ class MlflowTraces:
         Raises:
             InvalidError: The filter, the order, the page or the limit cannot be read.
         """
-        where = conditions(body.get("filter"))
-        order = orders(body.get("order_by"))
+        where = conditions(optional(body, "filter", str))
+        order = orders(optional(body, "order_by", list))
         limit = _limit(body.get("max_results", 100))
         offset = _offset(body.get("page_token"))
-        ids = [id_ for each in body.get("locations") or () if (id_ := experiment_of(each)) is not None]
+        ids = [id_ for each in optional(body, "locations", list) or () if (id_ := experiment_of(each)) is not None]
         texts = [each for each in where if each.key in {"text", "content"} and each.entity is not Entity.TAG]
         matches = self._matches(scope, texts) if texts else None
         with self._database.read(scope) as tx:
@@ -185,29 +200,42 @@ class MlflowTraces:
             InvalidError: Neither ids nor a time are given, or both.
         """
         experiment_id = field(body, "experiment_id", str)
-        named, before_ms = body.get("request_ids"), body.get("max_timestamp_millis")
+        named, before_ms = optional(body, "request_ids", list), count(body, "max_timestamp_millis")
         if bool(named) == (before_ms is not None):
             raise InvalidError(
                 N_("Either request_ids or max_timestamp_millis says which traces to delete."), reason="mlflow.delete"
             )
-        limit = int(body.get("max_traces") or 2**31) if not named else len(named)
         ids = None if not named else [checked_id(trace_id) for trace_id in named]
-        oldest = orders(["timestamp_ms ASC"])
+        left = count(body, "max_traces") if ids is None else len(ids)
+        num_deleted = 0
+        while left is None or left > 0:
+            limit = DELETED_AT_ONCE if left is None else min(left, DELETED_AT_ONCE)
+            gone = self._delete_some(scope, experiment_id, ids, before_ms, limit)
+            num_deleted += gone
+            left = None if left is None else left - gone
+            if gone < limit:
+                break
+        return {"traces_deleted": num_deleted}
+
+    def _delete_some(
+        self, scope: Scope, experiment_id: str, ids: Sequence[str] | None, before_ms: int | None, limit: int
+    ) -> int:
+        """Delete at most `limit` of the traces, the oldest first; returns how many."""
         with self._database.transaction(scope) as tx:
             found = search_mlflow(
                 tx,
                 (),
                 experiment_ids=[experiment_id],
                 trace_ids=ids,
-                order=oldest,
+                order=orders(["timestamp_ms ASC"]),
                 limit=limit,
-                before_ms=None if before_ms is None else int(before_ms),
+                before_ms=before_ms,
             )
             gone = [each.trace_id for each in found]
             num_deleted = store.delete_traces(tx, gone) if gone else 0
         if gone:
             self.traces.index.delete_traces(scope, gone)
-        return {"traces_deleted": num_deleted}
+        return num_deleted
 
     def _matches(self, scope: Scope, texts: Sequence[Condition]) -> list[str]:
         """Traces in whose spans every text occurs."""

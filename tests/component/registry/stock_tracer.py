@@ -9,6 +9,10 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import AssessmentSource, Feedback, SpanType
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.tracing.attachments import Attachment
+
+PICTURE = bytes(range(256)) * 16
 
 
 @mlflow.trace(span_type=SpanType.RETRIEVER)  # type: ignore[untyped-decorator]
@@ -106,6 +110,16 @@ def use() -> dict[str, Any]:
     seen["of_run"] = len(client.search_traces(locations=[experiment.experiment_id], run_id=run.info.run_id))
     seen["deleted"] = client.delete_traces(experiment.experiment_id, trace_ids=[second])
     seen["left"] = [each.info.trace_id for each in client.search_traces(locations=[experiment.experiment_id])]
+    with mlflow.start_span("picture") as span:
+        span.set_inputs({"image": Attachment(content_type="image/png", content_bytes=PICTURE)})
+    pictured = mlflow.get_last_active_trace_id()
+    assert pictured
+    mlflow.flush_trace_async_logging()
+    stored = mlflow.get_trace(pictured)
+    named = Attachment.parse_ref(stored.data.spans[0].inputs["image"])
+    assert named
+    files = get_artifact_repository(stored.info.tags["mlflow.artifactLocation"])
+    seen["picture"] = files.download_trace_attachment(named["attachment_id"]) == PICTURE
     with mlflow.start_span("without an experiment", trace_destination=None) as span:
         span.set_inputs("x")
     mlflow.flush_trace_async_logging()

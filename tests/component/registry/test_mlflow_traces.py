@@ -65,6 +65,10 @@ def test_a_stock_client_gets_the_trace_that_it_wrote(used: dict[str, Any]) -> No
     assert "no such page" in used["failed"]
 
 
+def test_its_attachments_are_kept_as_artifacts(used: dict[str, Any]) -> None:
+    assert used["picture"] is True
+
+
 def test_its_tags_and_assessments_are_kept(used: dict[str, Any]) -> None:
     assert used["tags"] == {"env": "prod", "reviewed": "yes"}
     assert used["changed"] == "y"
@@ -204,6 +208,23 @@ def test_routes_of_traces_that_are_not_served_are_not_there(hosted: HostedMlflow
     headers = {"authorization": f"Bearer {hosted.platform.key(Role.ADMIN)}"}
     answer = httpx.request(method, f"{hosted.url}/mlflow{path}", headers=headers, json={} if method == "POST" else None)
     assert (answer.status_code, answer.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"filter": 7},
+        {"order_by": "timestamp_ms"},
+        {"locations": {}},
+        {"max_results": 501},
+        {"max_results": "many"},
+        {"page_token": "x"},
+    ],
+)
+def test_a_search_with_a_wrong_value_is_refused(hosted: HostedMlflow, body: dict[str, Any]) -> None:
+    headers = {"authorization": f"Bearer {hosted.platform.key(tenant='tracers')}"}
+    answer = httpx.post(f"{hosted.url}/mlflow/api/3.0/mlflow/traces/search", headers=headers, json=body)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
 @pytest.mark.parametrize("filter_string", ["status", "status = 'OK' OR name = 'x'", "colour = 'red'", "status > 'OK'"])

@@ -150,6 +150,15 @@ def test_deleting_up_to_a_time_begins_with_the_oldest(mlflow: MlflowTraces) -> N
         mlflow.delete(SCOPE, {"experiment_id": "7"})
 
 
+def test_more_than_one_transactions_worth_is_deleted_whole(
+    mlflow: MlflowTraces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiplatform.tracing.mlflow_traces.DELETED_AT_ONCE", 1)
+    body = {"experiment_id": "7", "max_timestamp_millis": START_NS // 1_000_000 + 5000}
+    assert mlflow.delete(SCOPE, body) == {"traces_deleted": 2}
+    assert found(mlflow, "") == [3]
+
+
 def test_what_is_said_before_the_spans_arrive_is_kept_for_them(traces: Traces, database: Database) -> None:
     service = MlflowTraces(traces, database)
     info = {
