@@ -70,6 +70,8 @@ def test_two_ticks_of_the_list_lay_two_traces_side_by_side(look: Look, seeded: S
     boxes.nth(1).check()
     boxes.nth(2).check()
     expect(boxes.nth(0)).to_be_disabled()
+    page.keyboard.press("j")  # a box that was ticked has the focus, and nobody types there
+    expect(page.locator("[data-row].here")).to_have_count(1)
     button.click()
     expect(page).to_have_url(re.compile(r"/traces/compare\?a=[0-9a-f]{32}&b=[0-9a-f]{32}$"))
     expect(page.get_by_role("heading", name="Two traces", level=1)).to_be_visible()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from aiplatform.core.i18n import N_
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.ui.site import BASE, Site
@@ -64,6 +65,6 @@ def add_sessions(routes: Routes, site: Site) -> None:
                 "found": found,
                 "first": int(offset) if offset.isdecimal() else 0,
                 "address": visit.address("offset"),
-                "ways": [("API", line)],
+                "ways": [(visit.text(N_("Link")), str(visit.address("offset"))), ("API", line)],
             },
         )

@@ -6,7 +6,7 @@ let goUntil = 0;
 
 // A dialog that was just closed still has the focus for a moment; nobody types there.
 const types = (target) =>
-  target.closest("input, textarea, select, [contenteditable], [role=listbox]") !== null && target.closest("dialog:not([open])") === null;
+  target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], [role=listbox]") !== null && target.closest("dialog:not([open])") === null;
 
 const rests = (event) =>
   event.isComposing || event.keyCode === 229 || event.altKey || document.querySelector("dialog[open]") !== null || types(event.target);
