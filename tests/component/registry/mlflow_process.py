@@ -30,6 +30,7 @@ def main(database_url: str, folder: Path, secret: str) -> None:
     )
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
     sockets = [config.bind_socket()]
+    sockets[0].listen()  # before the port is told: who comes at once waits instead of being refused
     print(sockets[0].getsockname()[1], flush=True)
     uvicorn.Server(config).run(sockets=sockets)
 
