@@ -13,6 +13,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
+from aiplatform.tracing.export import Exports
 from aiplatform.tracing.ingest import Ingest
 from aiplatform.tracing.model import (
     Freshness,
@@ -55,6 +56,7 @@ class Traces:
         self.clock: Clock = clock or SystemClock()
         self.index: TextIndex = open_index(database, index_path)
         self.incoming = Ingest(database, self.clock)
+        self.exports = Exports(self, database)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.

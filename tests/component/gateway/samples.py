@@ -155,6 +155,7 @@ _TRACES: Final = (
     _of("POST", "/v1/traces", content=_SPANS, headers={"content-type": "application/x-protobuf"},
         permission=_P.TRACES_WRITE),
     _of("GET", f"{_API}/traces", query={"session_id": "{session_id}"}),
+    _of("GET", f"{_API}/traces/export", query={"q": "session:{session_id}", "format": "jsonl", "level": "spans"}),
     _of("GET", f"{_API}/traces/{{trace_id}}"),
     _of("GET", f"{_API}/traces/{{trace_id}}/spans/{{span_id}}"),
     _of("GET", f"{_API}/scores", query={"trace_id": "{trace_id}"}),
