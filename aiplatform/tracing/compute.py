@@ -49,7 +49,7 @@ class Slice:
                 yield arrow_schema(self.level).empty_table()
 
 
-class TracesSource(Datasource):
+class TracesSource(Datasource):  # type: ignore[misc]  # Ray has no types
     """What a query finds, in slices of time."""
 
     def __init__(self, slices: list[Slice]) -> None:

@@ -1,33 +1,82 @@
-"""`/api/v1/traces/export`: what is kept, how long, and how it leaves."""
+"""`/api/v1/traces/export`, `/api/v1/redaction`: what is kept, and how it leaves."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
-from fastapi import Query
+from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.tracing.export import ExportOrder
 from aiplatform.tracing.export_model import SCHEMA_HEADER, SCHEMA_VERSION, ExportFormat, ExportLevel
+from aiplatform.tracing.redaction import RedactionPolicy, Replacement
+from aiplatform.tracing.redaction_service import policy_json
 
 if TYPE_CHECKING:
     from aiplatform.tracing.service import Traces
 
 MAX_QUERY: Final = 10_000
+MAX_PREVIEW_CHARACTERS: Final = 100_000
 _MEDIA_TYPES: Final = {
     ExportFormat.PARQUET: "application/vnd.apache.parquet",
     ExportFormat.JSONL: "application/x-ndjson",
 }
 
 
+class PolicyLevel(StrEnum):
+    """For whom a policy is."""
+
+    TENANT = "tenant"
+    """Every project of the tenant that has none of its own."""
+
+    PROJECT = "project"
+    """The caller's project."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class PatternBody(_Body):
+    """A pattern of the tenant's own."""
+
+    name: str
+    pattern: str
+    """A regular expression without look-around and back references."""
+
+
+class RedactionBody(_Body):
+    """What is taken out before anything is stored."""
+
+    rules: list[str] = []
+    """Of `secret`, `email`, `id`, `card`, `phone`."""
+
+    patterns: list[PatternBody] = []
+    attributes: list[str] = []
+    """Names, with * and ?, whose values are removed whole."""
+
+    replacement: Replacement = Replacement.LABEL
+
+
+class PreviewBody(_Body):
+    """Texts to try a policy on."""
+
+    texts: Annotated[list[Annotated[str, Field(max_length=MAX_PREVIEW_CHARACTERS)]], Field(max_length=100)]
+    policy: RedactionBody | None = None
+    """By default the one in force."""
+
+
 def add_keep_routes(routes: Routes, service: Traces) -> None:
     """Add these routes to the room's; before those whose path has a trace's id in the same place."""
     _add_export(routes, service)
+    _add_redaction(routes, service)
 
 
 def _add_export(routes: Routes, service: Traces) -> None:
@@ -48,6 +97,45 @@ def _add_export(routes: Routes, service: Traces) -> None:
             SCHEMA_HEADER: f"{level}/{SCHEMA_VERSION}",
         }
         return ExportResponse(service.exports.open(caller.scope, order), _MEDIA_TYPES[format], headers)
+
+
+def _add_redaction(routes: Routes, service: Traces) -> None:
+    redaction = service.redaction
+
+    @routes.get("/api/v1/redaction", permission=Permission.REDACTION_READ)
+    def get_redaction(caller: CallerDep) -> dict[str, Any]:
+        """What is redacted in the project, and where that is set."""
+        state = redaction.state(caller)
+        return {
+            "in_force": _shown(state.in_force),
+            "tenant": _shown(state.tenant),
+            "project": _shown(state.project),
+        }
+
+    @routes.put("/api/v1/redaction", permission=Permission.REDACTION_WRITE)
+    def set_redaction(
+        caller: CallerDep, body: RedactionBody, level: PolicyLevel = PolicyLevel.TENANT
+    ) -> dict[str, Any]:
+        """Set what is redacted, for spans that arrive from now on. Every process follows within seconds."""
+        is_tenant = level is PolicyLevel.TENANT
+        return policy_json(redaction.set(caller, body.model_dump(mode="json"), whole_tenant=is_tenant))
+
+    @routes.delete("/api/v1/redaction", permission=Permission.REDACTION_WRITE, status_code=204)
+    def remove_redaction(caller: CallerDep, level: PolicyLevel = PolicyLevel.TENANT) -> Response:
+        """Redact nothing any more; what was taken out stays out."""
+        redaction.remove(caller, whole_tenant=level is PolicyLevel.TENANT)
+        return Response(status_code=204)
+
+    @routes.post("/api/v1/redaction/preview", permission=Permission.REDACTION_WRITE)
+    def preview_redaction(caller: CallerDep, body: PreviewBody) -> dict[str, Any]:
+        """Texts as a policy would leave them, and how often each kind was found; nothing is kept."""
+        given = None if body.policy is None else body.policy.model_dump(mode="json")
+        texts, found = redaction.preview(caller, body.texts, given)
+        return {"texts": [*texts], "found": dict(found)}
+
+
+def _shown(policy: RedactionPolicy | None) -> dict[str, Any] | None:
+    return None if policy is None else policy_json(policy)
 
 
 class ExportResponse(StreamingResponse):

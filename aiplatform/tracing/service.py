@@ -29,6 +29,7 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.redaction_service import Redaction
 from aiplatform.tracing.textindex import TextIndex, open_index
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Traces:
         self.clock: Clock = clock or SystemClock()
         self.index: TextIndex = open_index(database, index_path)
         self.incoming = Ingest(database, self.clock)
+        self.redaction = Redaction(database, self.clock)
         self.exports = Exports(self, database)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
@@ -65,7 +67,8 @@ class Traces:
             InvalidError: The bytes are no export request.
             TransientError: The database cannot be reached; nothing was acknowledged.
         """
-        return self.incoming.submit(read_request(scope, request, now_ns=self.clock.now_ns())).result()
+        export = read_request(scope, request, now_ns=self.clock.now_ns(), redactor_of=self.redaction.of)
+        return self.incoming.submit(export).result()
 
     def list(
         self,
@@ -173,6 +176,9 @@ class Traces:
             principal=principal,
             created_ns=self.clock.now_ns(),
         )
+        redactor = self.redaction.of(scope)
+        if redactor is not None:
+            score = redactor.score(score)
         with self._database.transaction(scope) as tx:
             store.put_score(tx, score)
         return score
@@ -215,6 +221,7 @@ class Traces:
         self.index.delete(scope)
         with self._database.transaction(scope) as tx:
             store.delete_scope(tx)
+            store.remove_policies(tx)
 
     def close(self) -> None:
         """Commit what waits, then let go of files and threads."""

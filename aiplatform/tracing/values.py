@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -76,8 +76,12 @@ def _decoded(text: str) -> Any:
         return text
 
 
-def json_value(text: str) -> Any:
+def json_value(text: str, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """The value of JSON text; half of a surrogate pair, which no database can hold, becomes U+FFFD.
+
+    Args:
+        text: JSON.
+        pairs: What makes an object of its pairs; by default a dictionary of the last of each key.
 
     Raises:
         ValueError: It is no JSON.
@@ -85,7 +89,7 @@ def json_value(text: str) -> Any:
     """
     if "\\ud" in text or "\\uD" in text:
         text = _HALVES.sub(_made_whole, text)
-    return json.loads(text)
+    return json.loads(text, object_pairs_hook=pairs)
 
 
 def _made_whole(escape: re.Match[str]) -> str:

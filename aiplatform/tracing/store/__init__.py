@@ -1,6 +1,7 @@
 """Spans, traces and scores in SQL: written in batches, read by page, by trace and by span."""
 
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
+from aiplatform.tracing.store.policies import remove_policies
 from aiplatform.tracing.store.reading import freshness, span, tree
 from aiplatform.tracing.store.removal import delete_scope
 from aiplatform.tracing.store.scores import put_score, scores
@@ -13,6 +14,7 @@ __all__ = [
     "histogram",
     "list_traces",
     "put_score",
+    "remove_policies",
     "scores",
     "settle",
     "span",

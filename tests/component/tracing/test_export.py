@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +39,7 @@ from aiplatform.tracing.store import exporting
 from aiplatform.tracing.textindex import Matches
 
 SCOPE = Scope(tenant_id="default", project_id="default")
+ROOT = Path(__file__).parents[3]
 START_NS = make_span().start_time_unix_nano
 ODD = {
     "input.value": '{"名": "值", "n": 123456789012345678901234567890, "half": "\\ud83d"}',
@@ -204,7 +209,7 @@ def test_a_query_narrows_by_field_words_and_time(traces: Traces, client: Client,
     for query, names in wanted.items():
         found = rows_of(api.export(tmp_path / "x.jsonl", query, client=client))
         assert {row["name"] for row in found} == names, query
-    between = {"from_ns": START_NS + 2 * SECOND_NS, "to_ns": START_NS + 4 * SECOND_NS}
+    between: dict[str, Any] = {"from_ns": START_NS + 2 * SECOND_NS, "to_ns": START_NS + 4 * SECOND_NS}
     found = rows_of(api.export(tmp_path / "x.jsonl", client=client, **between))
     assert [row["name"] for row in found] == ["root-2", "root-3"]
     with pytest.raises(InvalidError, match="duraton"):
@@ -336,3 +341,25 @@ def test_the_command_exports(traces: Traces, live: Client, tmp_path: Path, monke
     assert span_id_of(200).hex() in {row["span_id"] for row in rows_of(target)}
     lost = CliRunner().invoke(traces_command, ["export", str(tmp_path / "no" / "out.parquet")])
     assert isinstance(lost.exception, InvalidError)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_workers_of_ray_read_every_span_once(traces: Traces, live: Client) -> None:
+    ingest(traces, *some_traces(10))
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("AIPLATFORM_", "RAY_", "OTEL_"))}
+    credentials = {"AIPLATFORM_URL": live.credentials.url, "AIPLATFORM_API_KEY": live.credentials.current_key()}
+    environment = {**own, **credentials, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    script = str(Path(__file__).with_name("dataset_on_ray.py"))
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        done = subprocess.run(
+            [sys.executable, script, folder], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=240
+        )
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    wanted = [
+        summary.trace_id + row.span_id
+        for summary in traces.list(SCOPE).items
+        for row in traces.get(SCOPE, summary.trace_id).spans
+    ]
+    assert found == {"spans": sorted(wanted), "none": 0}
