@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,6 +135,37 @@ def export_traces(
         print_json({"file": str(file), "size_bytes": size_bytes})
         return
     say(N_("{file}: {size} bytes."), file=file, size=f"{size_bytes:,}")
+
+
+@app.command("erase", help=tr(N_("Erase all traces of a user or a session, or one trace, with everything they hold.")))
+def erase_traces(
+    *,
+    user: Annotated[str | None, typer.Option("--user", help=tr(N_("Whose traces.")))] = None,
+    session: Annotated[str | None, typer.Option("--session", help=tr(N_("Which conversation.")))] = None,
+    trace_id: Annotated[str | None, typer.Option("--trace", help=tr(N_("Trace id: 32 hexadecimal digits.")))] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=tr(N_("Do not ask.")))] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=tr(N_("Count only; nothing goes.")))] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Erase traces."""
+    with Client(find_credentials(project=project)) as client:
+        erase = partial(api.erase, user_id=user, session_id=session, trace_id=trace_id, client=client)
+        found = erase(dry_run=True)
+        if not dry_run:
+            question = tr(
+                N_("Erase {traces} traces with {spans} spans for good?"),
+                traces=found["num_traces"],
+                spans=found["num_spans"],
+            )
+            if not yes:
+                typer.confirm(question, abort=True, err=True)
+            found = erase()
+    if json:
+        print_json(found)
+        return
+    told = N_("{traces} traces with {spans} spans would go.") if dry_run else N_("{traces} traces, {spans} spans gone.")
+    say(told, traces=found["num_traces"], spans=found["num_spans"])
 
 
 def duration(nanoseconds: int | None) -> str | None:

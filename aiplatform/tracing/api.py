@@ -15,7 +15,7 @@ from aiplatform.tracing.model import ScoreSource
 if TYPE_CHECKING:
     import ray.data
 
-__all__ = ["export", "get", "list", "score", "span", "to_dataset", "url"]
+__all__ = ["erase", "export", "get", "list", "score", "span", "to_dataset", "url"]
 
 
 def list(  # noqa: A001 - read as `traces.list`
@@ -133,6 +133,35 @@ def export(
     wanted = by_ending if format is None else ExportFormat(format)
     params = {"q": query, "level": ExportLevel(level).value, "from_ns": from_ns, "to_ns": to_ns}
     return save(client or Client(), target, wanted, params, on_progress=on_progress)
+
+
+def erase(
+    *,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    trace_id: str | None = None,
+    dry_run: bool = False,
+    client: Client | None = None,
+) -> dict[str, Any]:
+    """Erase every trace of a user, a session or an id with its spans, scores and texts; what is named must all hold.
+
+    Args:
+        user_id: Whose traces.
+        session_id: Which conversation.
+        trace_id: Which trace.
+        dry_run: Whether to count only.
+        client: By default one with the credentials found here.
+
+    Returns:
+        `num_traces`, `num_spans` and `num_scores` that went, or, of a dry run, that would; it counts no scores.
+
+    Raises:
+        InvalidError: Nothing is named.
+        PermissionDeniedError: The caller may not erase.
+    """
+    params = {"user_id": user_id, "session_id": session_id, "trace_id": trace_id, "dry_run": dry_run}
+    found: dict[str, Any] = (client or Client()).request("DELETE", "/api/v1/traces", params=params).json()
+    return found
 
 
 def to_dataset(

@@ -13,6 +13,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
+from aiplatform.tracing.erasure import Erasure
 from aiplatform.tracing.export import Exports
 from aiplatform.tracing.ingest import Ingest
 from aiplatform.tracing.model import (
@@ -30,6 +31,7 @@ from aiplatform.tracing.model import (
 )
 from aiplatform.tracing.otlp import read_request
 from aiplatform.tracing.redaction_service import Redaction
+from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
 from aiplatform.tracing.textindex import TextIndex, open_index
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ class Traces:
         self.incoming = Ingest(database, self.clock)
         self.redaction = Redaction(database, self.clock)
         self.exports = Exports(self, database)
+        self.retention = Retention(database, self.clock)
+        self.erasure = Erasure(self, database)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.
@@ -163,6 +167,7 @@ class Traces:
 
         Raises:
             InvalidError: Name, value or ids are wrong.
+            NotFoundError: The trace was erased.
         """
         score = Score(
             score_id=_checked_score_id(score_id) if score_id else new_id("score", self.clock.now_ns()),
@@ -180,6 +185,8 @@ class Traces:
         if redactor is not None:
             score = redactor.score(score)
         with self._database.transaction(scope) as tx:
+            if store.is_erased(tx, score.trace_id):
+                raise _no_trace(score.trace_id)
             store.put_score(tx, score)
         return score
 
@@ -205,10 +212,11 @@ class Traces:
 
     @hookimpl
     def periodic(self) -> Iterable[tuple[str, float, Callable[[], Any]]]:
-        """The worker's share: the text index, and figures of traces too large to be summed while they arrive."""
+        """The worker's share: the text index, figures of traces too large to be summed at once, what is too old."""
         return [
             ("tracing.index", INDEX_PERIOD_S, self.update_index),
             ("tracing.settle", 5.0, self.settle),
+            ("tracing.retention", RETENTION_PERIOD_S, self.retention.run),
         ]
 
     def settle(self) -> int:

@@ -161,6 +161,12 @@ _TRACES: Final = (
     _of("PUT", f"{_API}/redaction", query={"level": "project"}, json={"rules": ["email"]}),
     _of("DELETE", f"{_API}/redaction", query={"level": "project"}),
     _of("POST", f"{_API}/redaction/preview", json={"texts": ["of the caller"]}),
+    _of("GET", f"{_API}/retention"),
+    _of("PUT", f"{_API}/retention", query={"level": "project"}, json={"keep_days": 365}),
+    _of("DELETE", f"{_API}/retention", query={"level": "project"}),
+    _of("POST", f"{_API}/retention/preview", json={"policy": {"keep_days": 0}}),
+    # Of a session, so that the owner, who comes last, goes on having the traces that other samples name.
+    _of("DELETE", f"{_API}/traces", query={"session_id": "{session_id}", "user_id": "{fresh}"}),
     _of("GET", f"{_API}/traces/{{trace_id}}/spans/{{span_id}}"),
     _of("GET", f"{_API}/scores", query={"trace_id": "{trace_id}"}),
     _of("POST", f"{_API}/scores", json={"trace_id": "{trace_id}", "name": "x", "value": 1, "score_id": "{score_id}"}),
