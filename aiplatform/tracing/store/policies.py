@@ -87,7 +87,7 @@ def all_policies(tx: SystemTransaction, kind: PolicyKind) -> Sequence[StoredPoli
 def policies_mark(tx: SystemTransaction, kind: PolicyKind) -> tuple[int, int]:
     """A pair of numbers that changes with every change of a policy of that kind."""
     columns: list[Any] = [func.count(), func.coalesce(func.sum(table.c.version), 0)]
-    found = tx.execute(select(*columns).where(table.c.kind == kind.value)).one()
+    found: Any = tx.execute(select(*columns).where(table.c.kind == kind.value)).one()
     return int(found[0]), int(found[1])
 
 

@@ -66,7 +66,7 @@ def count_where(tx: Transaction, conditions: Sequence[ColumnElement[bool]]) -> t
         func.min(traces.c.start_ns),
         func.max(traces.c.start_ns),
     ]
-    found = tx.execute(select(*columns).where(traces.c.num_spans > 0, *conditions)).one()
+    found: Any = tx.execute(select(*columns).where(traces.c.num_spans > 0, *conditions)).one()
     return int(found[0]), int(found[1]), found[2], found[3]
 
 

@@ -31,7 +31,7 @@ from aiplatform.tracing.model import DAY_NS, ScoreSource, TraceFilter
 from aiplatform.tracing.retention import read_retention, to_go
 from aiplatform.tracing.routes import build_routes
 from aiplatform.tracing.service import Traces
-from aiplatform.tracing.store import removal
+from aiplatform.tracing.store import removal, statements
 from aiplatform.tracing.store.writing import ERASED
 
 SCOPE = Scope(tenant_id="default", project_id="default")
@@ -182,7 +182,7 @@ def test_a_run_that_is_killed_leaves_whole_traces(
     ingest(turned, *(make_span(100 + n, trace=n, start_ns=clock.now_ns() - 50 * DAY_NS) for n in range(1, 8)))
     turned.update_index()
     admin.put("/api/v1/retention", {"keep_days": 30})
-    real = removal.run
+    real = statements.run
     calls = iter(range(100))
 
     def dies(*arguments: Any, **more: Any) -> int:
