@@ -88,7 +88,8 @@ class Erasure:
             total += self._erase_piece(caller, subject, trace_ids, conditions)
         if subject.trace_id is not None and total.num_traces == 0:
             total += self._erase_unseen(caller, subject)
-        self._update_index(caller)
+        if total.num_spans:
+            self._update_index(caller)
         return total
 
     def _erase_piece(

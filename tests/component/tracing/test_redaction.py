@@ -13,7 +13,9 @@ from google.protobuf import json_format
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from sqlalchemy import select, text
+from typer.testing import CliRunner
 
+from aiplatform.cli.redaction import app as redaction_command
 from aiplatform.client.http import Client
 from aiplatform.core.errors import InvalidError, PermissionDeniedError, TransientError
 from aiplatform.core.scope import Scope
@@ -268,6 +270,28 @@ def test_a_tenant_that_goes_takes_its_policies_along(traces: Traces, admin: Clie
     assert admin.get("/api/v1/redaction")["tenant"] is not None
     traces.delete_scope(Scope(tenant_id="default"))
     assert admin.get("/api/v1/redaction")["tenant"] is None
+
+
+def test_the_commands_set_show_and_try(
+    platform: PlatformUnderTest, traces: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.attach(build_routes(traces))
+    with platform.listen() as url:
+        monkeypatch.setenv("AIPLATFORM_URL", url)
+        monkeypatch.setenv("AIPLATFORM_API_KEY", platform.key(Role.ADMIN))
+        runner = CliRunner()
+        tried = runner.invoke(
+            redaction_command, ["preview", "a@b.com T-12", "--rule", "email", "--pattern", "t=T-[0-9]+"]
+        )
+        assert tried.stdout == "[email] [t]\n"
+        assert runner.invoke(redaction_command, ["set", "--rule", "phone", "--attribute", "x.*"]).exit_code == 0
+        shown = json.loads(runner.invoke(redaction_command, ["show", "--json"]).stdout)
+        assert (shown["in_force"]["rules"], shown["in_force"]["attributes"]) == (["phone"], ["x.*"])
+        assert runner.invoke(redaction_command, ["preview", "13812345678 a@b.com"]).stdout == "[phone] a@b.com\n"
+        wrong = runner.invoke(redaction_command, ["set", "--pattern", "nameless"])
+        assert isinstance(wrong.exception, InvalidError)
+        assert runner.invoke(redaction_command, ["remove"]).exit_code == 0
+        assert "Nothing" in runner.invoke(redaction_command, ["show"]).stdout
 
 
 def _audited(traces: Traces) -> list[dict[str, Any]]:
