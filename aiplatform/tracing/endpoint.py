@@ -114,13 +114,20 @@ class TracesEndpoint:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def _exports(self, body: bytes, media_type: str, caller: Caller) -> list[Export]:
+        redaction = self._traces.redaction
+
         def read() -> list[Export]:
             choose = self._projects_of(caller) if self._projects_of is not None else None
             return exports_of(
-                decode(body, media_type), caller.scope, now_ns=self._traces.clock.now_ns(), choose_project=choose
+                decode(body, media_type),
+                caller.scope,
+                now_ns=self._traces.clock.now_ns(),
+                choose_project=choose,
+                redactor_of=redaction.of,
             )
 
-        if len(body) <= DECODE_ON_LOOP_BYTES and self._projects_of is None:
+        is_quick = len(body) <= DECODE_ON_LOOP_BYTES and self._projects_of is None
+        if is_quick and not redaction.is_stale and redaction.of(caller.scope) is None:
             return read()
         return await asyncio.to_thread(read)
 

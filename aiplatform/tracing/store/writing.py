@@ -39,8 +39,11 @@ _EMPTY: Final[dict[str, Any]] = {
     "status": "", "start_ns": 0, "duration_ns": 0, "has_root": False, "num_spans": 0, "num_errors": 0, "models": "",
     "kinds": "", "first_day": 0, "last_day": 0, "updated_ns": 0, "is_settled": True,
 }  # fmt: skip
-_EMPTY_COLUMNS: Final = ("trace_id", *_EMPTY)
-_EMPTY_VALUES: Final = tuple(_EMPTY.values())
+EMPTY_COLUMNS: Final = ("trace_id", *_EMPTY)
+EMPTY_VALUES: Final = tuple(_EMPTY.values())
+ERASED: Final = "erased"
+"""Status of the mark that an erased trace leaves: an empty summary, for which nothing is stored any more."""
+
 _PREVIOUS: Final = ", ".join(TRACE_COLUMNS)
 
 
@@ -56,11 +59,13 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
     batch = _one_of_each(span for export in exports for span in export.spans)
     if not batch:
         return 0
-    before = _lock_traces(tx, sorted(batch))
+    before, erased = _lock_traces(tx, sorted(batch))
     fresh: list[Arrival] = []
     summaries: list[tuple[Any, ...]] = []
     known = _stored_bones(tx, [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE])
     for trace_id, arrivals in batch.items():
+        if trace_id in erased:
+            continue
         previous = before.get(trace_id)
         is_large = previous is not None and previous.num_spans > LARGE_TRACE
         stored = _stored_among(tx, trace_id, arrivals) if is_large else known.get(trace_id, {})
@@ -78,7 +83,12 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         _insert_resources(tx, exports, {span.resource_key for span in fresh})
         tx.insert_rows(spans, SPAN_COLUMNS, [_span_row(span) for span in fresh])
         tx.insert_rows(traces, TRACE_COLUMNS, summaries, replace=True)
-        change = (change_id, now_ns, len(fresh), b"".join(_key(span) for span in fresh))
+        change = (
+            change_id,
+            now_ns,
+            len(fresh),
+            b"".join(key_of(span.trace_id, span.span_id, span.day) for span in fresh),
+        )
         tx.insert_rows(span_changes, ("change_id", "created_ns", "num_spans", "keys"), [change])
     return len(fresh)
 
@@ -125,20 +135,21 @@ def _one_of_each(arrivals: Iterable[Arrival]) -> dict[str, list[Arrival]]:
     return {trace_id: list(by_id.values()) for trace_id, by_id in found.items()}
 
 
-def _lock_traces(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, Any]:
-    """The summaries there are, locked against other writers until the commit.
+def _lock_traces(tx: Transaction, trace_ids: Sequence[str]) -> tuple[dict[str, Any], set[str]]:
+    """The summaries there are, locked against other writers until the commit; and the traces that were erased.
 
     SQLite has one writer at a time. On PostgreSQL an empty summary is put where none is, because a row that does not
     exist cannot be locked; ids are taken in their order, so that two writers never wait for each other in a circle.
     """
     tail = ""
     if tx.dialect == "postgresql":
-        tx.insert_rows(traces, _EMPTY_COLUMNS, [(trace_id, *_EMPTY_VALUES) for trace_id in trace_ids])
+        tx.insert_rows(traces, EMPTY_COLUMNS, [(trace_id, *EMPTY_VALUES) for trace_id in trace_ids])
         tail = " ORDER BY trace_id FOR UPDATE"
     condition = any_of(tx, "trace_id", "trace_ids")
     sql = f"SELECT {_PREVIOUS} FROM traces WHERE {IN_PROJECT} AND {condition}{tail}"  # noqa: S608 - constants
     found = rows(tx, sql, trace_ids=listed(tx, trace_ids))
-    return {row.trace_id: row for row in found if row.num_spans > 0}
+    erased = {row.trace_id for row in found if row.status == ERASED}
+    return {row.trace_id: row for row in found if row.num_spans > 0}, erased
 
 
 def _stored_bones(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, dict[str, StoredBone]]:
@@ -275,8 +286,9 @@ def _span_row(span: Arrival) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _key(span: Arrival) -> bytes:
-    return bytes.fromhex(span.trace_id + span.span_id) + span.day.to_bytes(4, "big", signed=True)
+def key_of(trace_id: str, span_id: str, day: int) -> bytes:
+    """A span's key as changes hold it."""
+    return bytes.fromhex(trace_id + span_id) + day.to_bytes(4, "big", signed=True)
 
 
 def _first_said(spans_: Sequence[Arrival], name: str) -> str | None:
