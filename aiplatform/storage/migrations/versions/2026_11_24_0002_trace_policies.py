@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261124_0005"
+revision = "20261124_0002"
 down_revision = "20261124_0001"
 branch_labels = None
 depends_on = None
