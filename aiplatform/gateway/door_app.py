@@ -7,11 +7,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from aiplatform.gateway.services import Services
 from aiplatform.serve.openai import OpenAIDoor
 from aiplatform.tenancy.middleware import AuthenticationMiddleware
-from aiplatform.tracing.endpoint import TracesEndpoint
+from aiplatform.tracing.endpoint import OtlpEndpoint
 from aiplatform.tracing.status_bodies import StatusBodies
 
 PREFIX = "/v1"
-TRACES_PATH = "/v1/traces"
 
 
 class Door:
@@ -23,19 +22,19 @@ class Door:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._traces = TracesEndpoint(
-            services.traces, max_body_bytes=services.settings.ingest.max_body_mb * 1024 * 1024
-        )
+        max_body_bytes = services.settings.ingest.max_body_mb * 1024 * 1024
+        self._signals = {
+            entry.signal.path: OtlpEndpoint(entry, max_body_bytes=max_body_bytes) for entry in services.otlp_entries
+        }
         self._models: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["path"].rstrip("/") == TRACES_PATH:
-            await self._traces(scope, receive, send)
-        else:
-            await self._model_door()(scope, receive, send)
+            return
+        signal = self._signals.get(scope["path"].rstrip("/"))
+        await (signal or self._model_door())(scope, receive, send)
 
     def _model_door(self) -> ASGIApp:
         # Made on the event loop that it will always run on, which its connections belong to.

@@ -8,7 +8,7 @@ spans for each batch of 512 would make the cost of a trace quadratic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
@@ -16,9 +16,12 @@ from typing import Any, Final
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import span_changes, span_resources, spans, traces
 from aiplatform.tracing.arrival import Arrival
+from aiplatform.tracing.log_records import joined as joined_span
 from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.otlp import Export
 from aiplatform.tracing.preview import previews
+from aiplatform.tracing.store.logs import TELLING_KINDS, SpanKey, distinct, insert_logs, join_logs, logs_of_new
+from aiplatform.tracing.store.scores import put_score
 from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, listed, rows, run
 from aiplatform.tracing.tree import TOKEN_NAMES, Figures, StoredBone, add_tokens, figures, leaf_tokens, root_of
 
@@ -45,7 +48,7 @@ _PREVIOUS: Final = ", ".join(TRACE_COLUMNS)
 
 
 def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns: int) -> int:
-    """Store the spans of some requests that go to one project; returns how many were new.
+    """Store what some requests send to one project; returns how many spans were new.
 
     Args:
         tx: A write transaction of that project.
@@ -54,12 +57,20 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         now_ns: The platform's clock.
     """
     batch = _one_of_each(span for export in exports for span in export.spans)
-    if not batch:
+    records = distinct(record for export in exports for record in export.logs)
+    for score in sorted((score for export in exports for score in export.scores), key=lambda score: score.score_id):
+        put_score(tx, score)
+    touched = sorted({*batch, *(record.trace_id for record in records)})
+    if not touched:
         return 0
-    before = _lock_traces(tx, sorted(batch))
+    # Traces of log records are locked too: of a span and its record, which two writers have, the later one joins them.
+    before = _lock_traces(tx, touched)
+    insert_logs(tx, records)
+    said = logs_of_new(tx, batch)
     fresh: list[Arrival] = []
     summaries: list[tuple[Any, ...]] = []
-    known = _stored_bones(tx, [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE])
+    small = [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE and trace_id in batch]
+    known = _stored_bones(tx, small)
     for trace_id, arrivals in batch.items():
         previous = before.get(trace_id)
         is_large = previous is not None and previous.num_spans > LARGE_TRACE
@@ -73,12 +84,15 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         else:
             kept = [bone for span_id, bone in stored.items() if span_id not in replaced]
             summed = figures([*kept, *new])
-        summaries.append(_summary(tx, trace_id, summed, new, previous, now_ns, is_settled=not is_large))
+        summaries.append(_summary(tx, trace_id, summed, new, previous, said, now_ns, is_settled=not is_large))
     if fresh:
         _insert_resources(tx, exports, {span.resource_key for span in fresh})
         tx.insert_rows(spans, SPAN_COLUMNS, [_span_row(span) for span in fresh])
         tx.insert_rows(traces, TRACE_COLUMNS, summaries, replace=True)
-        change = (change_id, now_ns, len(fresh), b"".join(_key(span) for span in fresh))
+    richer = join_logs(tx, records, _summaries(tx, {record.trace_id for record in records}))
+    changed = dict.fromkeys([*((span.trace_id, span.span_id, span.day) for span in fresh), *richer])
+    if changed:
+        change = (change_id, now_ns, len(changed), b"".join(_key(*key) for key in changed))
         tx.insert_rows(span_changes, ("change_id", "created_ns", "num_spans", "keys"), [change])
     return len(fresh)
 
@@ -135,9 +149,16 @@ def _lock_traces(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, Any]:
     if tx.dialect == "postgresql":
         tx.insert_rows(traces, _EMPTY_COLUMNS, [(trace_id, *_EMPTY_VALUES) for trace_id in trace_ids])
         tail = " ORDER BY trace_id FOR UPDATE"
+    return _summaries(tx, trace_ids, tail)
+
+
+def _summaries(tx: Transaction, trace_ids: Iterable[str], tail: str = "") -> dict[str, Any]:
+    wanted = list(trace_ids)
+    if not wanted:
+        return {}
     condition = any_of(tx, "trace_id", "trace_ids")
     sql = f"SELECT {_PREVIOUS} FROM traces WHERE {IN_PROJECT} AND {condition}{tail}"  # noqa: S608 - constants
-    found = rows(tx, sql, trace_ids=listed(tx, trace_ids))
+    found = rows(tx, sql, trace_ids=listed(tx, wanted))
     return {row.trace_id: row for row in found if row.num_spans > 0}
 
 
@@ -189,11 +210,12 @@ def _summary(
     summed: Figures,
     new: Sequence[Arrival],
     previous: Any,
+    said: Mapping[SpanKey, Sequence[bytes]],
     now_ns: int,
     *,
     is_settled: bool,
 ) -> tuple[Any, ...]:
-    shown_in, shown_out = _previews(tx, trace_id, summed.root_span_id, new, previous)
+    shown_in, shown_out = _previews(tx, trace_id, summed.root_span_id, new, previous, said)
     more: dict[str, Any] = {
         "input_preview": shown_in,
         "output_preview": shown_out,
@@ -208,22 +230,28 @@ def _summary(
 
 
 def _previews(
-    tx: Transaction, trace_id: str, root_span_id: str, new: Sequence[Arrival], previous: Any
+    tx: Transaction,
+    trace_id: str,
+    root_span_id: str,
+    new: Sequence[Arrival],
+    previous: Any,
+    said: Mapping[SpanKey, Sequence[bytes]],
 ) -> tuple[str | None, str | None]:
     """What the root says went in and out; where it says nothing (a web server's span), what the first calls do."""
     root = next((span for span in new if span.span_id == root_span_id), None)
     if root is None and previous is not None and previous.root_span_id == root_span_id:
         shown = previous.input_preview, previous.output_preview
     else:
-        shown = previews(root.raw if root is not None else _stored_raw(tx, trace_id, root_span_id))
+        raw = root.raw if root is not None else _stored_raw(tx, trace_id, root_span_id)
+        shown = previews(joined_span(raw, said.get((trace_id, root_span_id), ())))
     if all(shown) or not any(span.kind != SpanKind.OTHER.value for span in new):
         return shown
     telling = sorted(
-        (span for span in new if span.kind in {SpanKind.LLM.value, SpanKind.AGENT.value, SpanKind.CHAIN.value}),
+        (span for span in new if span.kind in TELLING_KINDS),
         key=lambda span: span.start_ns,
     )
     for span in islice(telling, 4):
-        found = previews(span.raw)
+        found = previews(joined_span(span.raw, said.get((trace_id, span.span_id), ())))
         shown = (shown[0] or found[0], shown[1] or found[1])
     return shown
 
@@ -275,8 +303,8 @@ def _span_row(span: Arrival) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _key(span: Arrival) -> bytes:
-    return bytes.fromhex(span.trace_id + span.span_id) + span.day.to_bytes(4, "big", signed=True)
+def _key(trace_id: str, span_id: str, day: int) -> bytes:
+    return bytes.fromhex(trace_id + span_id) + day.to_bytes(4, "big", signed=True)
 
 
 def _first_said(spans_: Sequence[Arrival], name: str) -> str | None:
