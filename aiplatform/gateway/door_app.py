@@ -22,7 +22,7 @@ class Door:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        max_body_bytes = services.settings.ingest.max_body_mb * 1024 * 1024
+        max_body_bytes = services.max_otlp_bytes
         self._signals = {
             entry.signal.path: OtlpEndpoint(entry, max_body_bytes=max_body_bytes) for entry in services.otlp_entries
         }

@@ -70,6 +70,11 @@ class Services:
         """Spans, traces, scores."""
         return self._kept(Traces(self.database))
 
+    @property
+    def max_otlp_bytes(self) -> int:
+        """Bound of an OTLP request, before and after decompression."""
+        return self.settings.ingest.max_body_mb * 1024 * 1024
+
     @cached_property
     def otlp_entries(self) -> tuple[SignalEntry, ...]:
         """What takes OTLP's requests, one a signal, by HTTP and by gRPC."""

@@ -244,6 +244,9 @@ def _previews(
     else:
         raw = root.raw if root is not None else _stored_raw(tx, trace_id, root_span_id)
         shown = previews(joined_span(raw, said.get((trace_id, root_span_id), ())))
+        if previous is not None:
+            # A root that says nothing comes after calls that did: what they said stays.
+            shown = (shown[0] or previous.input_preview, shown[1] or previous.output_preview)
     if all(shown) or not any(span.kind != SpanKind.OTHER.value for span in new):
         return shown
     telling = sorted(

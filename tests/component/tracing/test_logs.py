@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import permutations
 from typing import Any
 
@@ -15,20 +15,29 @@ import pytest
 from google.protobuf import json_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from aiplatform.core.scope import Scope
-from aiplatform.testing.otlp import any_value_of, export_request, make_span, span_id_of, trace_id_of
+from aiplatform.tenancy.model import Caller
+from aiplatform.tenancy.permissions import Permission, Role
+from aiplatform.testing.otlp import (
+    any_value_of,
+    export_request,
+    logs_request,
+    make_record,
+    make_span,
+    span_id_of,
+    trace_id_of,
+)
 from aiplatform.tracing.log_records import BAD_TIME, NO_RESULT, NO_SCORES, NO_SPAN, NOT_KEPT, joined
 from aiplatform.tracing.model import TraceFilter
 from aiplatform.tracing.service import Traces
-from aiplatform.tracing.signals import METRICS_ARE_DERIVED
+from aiplatform.tracing.signals import METRICS_ARE_DERIVED, read_logs
 from tests.component.tracing.conftest import SCOPE, KeyNamesCaller
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -45,33 +54,6 @@ def post(
             return await client.post(path, content=body, headers=sent)
 
     return anyio.run(send)
-
-
-def record(
-    name: str,
-    body: Any = None,
-    attributes: Mapping[str, Any] | None = None,
-    *,
-    at: int = 1_000,
-    trace: int = 1,
-    span: int = 1,
-    old_name: bool = False,
-) -> LogRecord:
-    said = {**(attributes or {}), **({"event.name": name} if old_name else {})}
-    return LogRecord(
-        time_unix_nano=at,
-        event_name="" if old_name else name,
-        trace_id=trace_id_of(trace),
-        span_id=span_id_of(span),
-        body=any_value_of(body),
-        attributes=[KeyValue(key=key, value=any_value_of(value)) for key, value in said.items()],
-    )
-
-
-def logs_request(records: Iterable[LogRecord]) -> ExportLogsServiceRequest:
-    request = ExportLogsServiceRequest()
-    request.resource_logs.add().scope_logs.add().log_records.extend(records)
-    return request
 
 
 def send_logs(app: Any, *records: LogRecord, key: str = "acme") -> tuple[int, str]:
@@ -97,7 +79,7 @@ def conversation(*, old_names: bool = False) -> list[LogRecord]:
         ("gen_ai.choice", answer),
     ]
     return [
-        record(name, body, {"gen_ai.system": "openai"}, at=1_000 + place, old_name=old_names)
+        make_record(name, body, {"gen_ai.system": "openai"}, at_ns=1_000 + place, is_named_by_attribute=old_names)
         for place, (name, body) in enumerate(steps)
     ]
 
@@ -143,7 +125,7 @@ def test_a_replay_changes_nothing(app: KeyNamesCaller, traces: Traces) -> None:
 def test_messages_of_one_moment_keep_the_order_of_their_request(app: KeyNamesCaller, traces: Traces) -> None:
     said = [f"line {number}" for number in range(20)]
     send_span(app)
-    assert send_logs(app, *(record("gen_ai.user.message", {"content": text}) for text in said)) == (0, "")
+    assert send_logs(app, *(make_record("gen_ai.user.message", {"content": text}) for text in said)) == (0, "")
     assert [message.text for message in traces.span(SCOPE, TRACE_ID, SPAN_ID).input_messages] == said
 
 
@@ -159,7 +141,7 @@ def test_details_of_a_call_are_read_like_its_attributes(app: KeyNamesCaller, tra
         "gen_ai.system_instructions": [{"type": "text", "content": "Be kind."}],
         "gen_ai.request.model": "the span knows better",
     }
-    sent = record("gen_ai.client.inference.operation.details", None, details)
+    sent = make_record("gen_ai.client.inference.operation.details", None, details)
     if logs_first:
         send_logs(app, sent)
     send_span(app)
@@ -175,14 +157,14 @@ def test_details_of_a_call_are_read_like_its_attributes(app: KeyNamesCaller, tra
 def test_an_exception_event_tells_what_went_wrong(app: KeyNamesCaller, traces: Traces) -> None:
     send_span(app, error="")
     said = {"exception.type": "Timeout", "exception.message": "too slow"}
-    assert send_logs(app, record("gen_ai.client.operation.exception", None, said)) == (0, "")
+    assert send_logs(app, make_record("gen_ai.client.operation.exception", None, said)) == (0, "")
     detail = traces.span(SCOPE, TRACE_ID, SPAN_ID)
     assert (detail.error_type, detail.error_message) == ("Timeout", "too slow")
 
 
 def test_what_is_not_kept_is_counted_exactly_and_takes_no_neighbour_along(app: KeyNamesCaller, traces: Traces) -> None:
     plain = LogRecord(severity_text="INFO", body=any_value_of("starting"), trace_id=trace_id_of(1))
-    lost, zero, late = (record("gen_ai.user.message", {"content": "x"}) for _ in range(3))
+    lost, zero, late = (make_record("gen_ai.user.message", {"content": "x"}) for _ in range(3))
     lost.span_id = b"12"
     zero.trace_id = bytes(16)
     late.time_unix_nano = 2**64 - 1
@@ -201,7 +183,10 @@ def test_an_evaluation_result_is_a_score_once(app: KeyNamesCaller, traces: Trace
         "gen_ai.evaluation.explanation": "on topic",
     }
     label = {"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": "friendly"}
-    records = [record("gen_ai.evaluation.result", None, said), record("gen_ai.evaluation.result", None, label)]
+    records = [
+        make_record("gen_ai.evaluation.result", None, said),
+        make_record("gen_ai.evaluation.result", None, label),
+    ]
     for _ in range(2):
         assert send_logs(app, *records) == (0, "")
     found = {score.name: score for score in traces.scores(SCOPE, trace_ids=[TRACE_ID])}
@@ -217,14 +202,29 @@ def test_an_evaluation_result_is_a_score_once(app: KeyNamesCaller, traces: Trace
      {"gen_ai.evaluation.name": "x", "gen_ai.evaluation.score.value": float("nan")}],
 )  # fmt: skip
 def test_an_evaluation_without_a_result_is_refused(app: KeyNamesCaller, said: dict[str, Any]) -> None:
-    assert send_logs(app, record("gen_ai.evaluation.result", None, said)) == (1, NO_RESULT)
+    assert send_logs(app, make_record("gen_ai.evaluation.result", None, said)) == (1, NO_RESULT)
 
 
-def test_who_may_not_write_scores_writes_none(app: KeyNamesCaller, traces: Traces) -> None:
-    response = post(app, "/v1/logs", logs_request(conversation()).SerializeToString(), key="acme/default/viewer")
-    assert response.status_code == 403
-    assert NO_SCORES
-    assert traces.scores(SCOPE) == []
+def test_who_may_not_write_scores_writes_none_and_keeps_the_rest(traces: Traces) -> None:
+    """A key that is limited to traces: its evaluation results are counted, its messages kept."""
+    limited = Caller(
+        tenant_id="acme",
+        project_id="default",
+        principal="key:limited",
+        role=Role.DEVELOPER,
+        scopes=frozenset({Permission.TRACES_WRITE}),
+    )
+    said = {"gen_ai.evaluation.name": "x", "gen_ai.evaluation.score.value": 1.0}
+    request = logs_request([make_record("gen_ai.evaluation.result", None, said), *conversation()])
+    (export,) = read_logs(request, limited, 0, None)
+    assert (export.rejected, export.problem, len(export.logs), export.scores) == (1, NO_SCORES, 5, [])
+
+
+def test_who_may_not_write_is_refused(app: KeyNamesCaller) -> None:
+    body = logs_request(conversation()).SerializeToString()
+    for path in ("/v1/logs", "/v1/metrics"):
+        assert post(app, path, body, key="acme/default/viewer").status_code == 403
+        assert post(app, path, body, key="").status_code == 401
 
 
 def test_another_tenants_records_never_join(app: KeyNamesCaller, traces: Traces) -> None:
@@ -298,8 +298,8 @@ def test_any_order_of_spans_and_records_gives_one_result(
     """A root that says nothing and its call, the question and the answer, in every order of arrival."""
     root = make_span(1, trace=trace, name="root")
     call = make_span(2, trace=trace, parent=1, name="chat m", attributes=CHAT, start_ns=root.start_time_unix_nano)
-    asked = record("gen_ai.user.message", {"content": "why?"}, trace=trace, span=2)
-    said = record("gen_ai.choice", {"message": {"content": "because"}}, at=2_000, trace=trace, span=2)
+    asked = make_record("gen_ai.user.message", {"content": "why?"}, trace=trace, span=2)
+    said = make_record("gen_ai.choice", {"message": {"content": "because"}}, at_ns=2_000, trace=trace, span=2)
     requests: list[tuple[str, bytes]] = [
         ("/v1/traces", export_request([root]).SerializeToString()),
         ("/v1/traces", export_request([call]).SerializeToString()),

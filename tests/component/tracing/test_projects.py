@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -94,7 +93,12 @@ def test_what_is_no_key_is_401(ready: PlatformUnderTest, headers: dict[str, str]
 
 def test_headers_that_name_a_tenant_choose_none(ready: PlatformUnderTest, traces: Traces) -> None:
     ready.key(tenant="other")
-    headers = {**bearer(ready.key(tenant="acme")), "x-scope-orgid": "other", "x-tenant": "other", "x-workspace": "other"}
+    headers = {
+        **bearer(ready.key(tenant="acme")),
+        "x-scope-orgid": "other",
+        "x-tenant": "other",
+        "x-workspace": "other",
+    }
     assert send(ready, 1, headers).status_code == 200
     assert (len(stored(traces, "acme", "default")), len(stored(traces, "other", "default"))) == (1, 0)
 
@@ -152,7 +156,9 @@ def test_another_tenants_project_is_refused_in_the_words_for_one_that_nobody_has
     ready.key(tenant="other", project="secret")
     key = bearer(ready.key(tenant="acme"))
     for header in ("x-project-name", "x-aiplatform-project"):
-        theirs, nobodys = (send(ready, 1, {**key, header: name}) for name in ("secret", "absent"))
+        theirs, nobodys = (
+            send(ready, 1, {**key, header: name, "x-request-id": "req-12345678"}) for name in ("secret", "absent")
+        )
         assert theirs.status_code == nobodys.status_code == 404
         assert theirs.content.replace(b"secret", b"absent") == nobodys.content
     for attribute in ("aiplatform.project", "openinference.project.name"):
