@@ -220,7 +220,7 @@ def _every_error(kind: type[AIPlatformError]) -> Iterator[type[AIPlatformError]]
         yield from _every_error(inner)
 
 
-@pytest.mark.parametrize("kind", sorted(set(_every_error(AIPlatformError)), key=lambda kind: kind.__qualname__))
+@pytest.mark.parametrize("kind", sorted(set(_every_error(AIPlatformError)), key=str))
 def test_only_what_passes_is_told_by_a_retryable_code(kind: type[AIPlatformError]) -> None:
     """What the specification calls retryable: these codes, and RESOURCE_EXHAUSTED with RetryInfo alone."""
     status = rpc_status(kind("x"), "en")
@@ -281,6 +281,7 @@ def test_a_stopped_server_leaves_no_port_open(platform: PlatformUnderTest, trace
     loop.run(door.stop(0))
     loop.run(second.stop(0))
     loop.close()
+    stub: Any = TraceServiceStub
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as caught:
-        TraceServiceStub(channel).Export(ExportTraceServiceRequest(), timeout=5)
+        stub(channel).Export(ExportTraceServiceRequest(), timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
