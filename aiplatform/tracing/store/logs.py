@@ -51,10 +51,29 @@ def logs_of(tx: Transaction, keys: Sequence[SpanKey]) -> Mapping[SpanKey, list[b
     return found
 
 
-def logs_of_new(tx: Transaction, batch: Mapping[str, Sequence[Arrival]]) -> Mapping[SpanKey, list[bytes]]:
-    """The records that came before the spans of a batch. Only spans that may stand for their trace are asked for."""
-    spans = (span for arrivals in batch.values() for span in arrivals)
-    return logs_of(tx, [(span.trace_id, span.span_id) for span in spans if span.kind in TELLING_KINDS])
+class WaitingLogs:
+    """The records that came before the spans of a batch, read when the first of these spans is found to need them.
+
+    Args:
+        tx: The transaction that writes the batch.
+        batch: Spans by trace.
+    """
+
+    def __init__(self, tx: Transaction, batch: Mapping[str, Sequence[Arrival]]) -> None:
+        self._tx = tx
+        self._batch = batch
+        self._found: Mapping[SpanKey, Sequence[bytes]] | None = None
+
+    def previews_of(self, span: Arrival) -> tuple[str | None, str | None]:
+        """A span's previews; its records are asked only where it may stand for its trace and says too little itself."""
+        shown = previews(span.raw)
+        if all(shown) or span.kind not in TELLING_KINDS:
+            return shown
+        if self._found is None:
+            spans = (one for arrivals in self._batch.values() for one in arrivals)
+            self._found = logs_of(self._tx, [(one.trace_id, one.span_id) for one in spans if one.kind in TELLING_KINDS])
+        records = self._found.get((span.trace_id, span.span_id))
+        return previews(joined(span.raw, records)) if records else shown
 
 
 def join_logs(tx: Transaction, arrivals: Sequence[LogArrival], known: Mapping[str, Any]) -> list[tuple[str, str, int]]:

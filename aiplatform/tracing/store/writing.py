@@ -8,7 +8,7 @@ spans for each batch of 512 would make the cost of a trace quadratic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
@@ -16,11 +16,10 @@ from typing import Any, Final
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import span_changes, span_resources, spans, traces
 from aiplatform.tracing.arrival import Arrival
-from aiplatform.tracing.log_records import joined as joined_span
 from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.otlp import Export
 from aiplatform.tracing.preview import previews
-from aiplatform.tracing.store.logs import TELLING_KINDS, SpanKey, distinct, insert_logs, join_logs, logs_of_new
+from aiplatform.tracing.store.logs import TELLING_KINDS, WaitingLogs, distinct, insert_logs, join_logs
 from aiplatform.tracing.store.scores import put_score
 from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, listed, rows, run
 from aiplatform.tracing.tree import TOKEN_NAMES, Figures, StoredBone, add_tokens, figures, leaf_tokens, root_of
@@ -66,7 +65,7 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
     # Traces of log records are locked too: of a span and its record, which two writers have, the later one joins them.
     before = _lock_traces(tx, touched)
     insert_logs(tx, records)
-    said = logs_of_new(tx, batch)
+    waiting = WaitingLogs(tx, batch)
     fresh: list[Arrival] = []
     summaries: list[tuple[Any, ...]] = []
     small = [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE and trace_id in batch]
@@ -84,7 +83,7 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         else:
             kept = [bone for span_id, bone in stored.items() if span_id not in replaced]
             summed = figures([*kept, *new])
-        summaries.append(_summary(tx, trace_id, summed, new, previous, said, now_ns, is_settled=not is_large))
+        summaries.append(_summary(tx, trace_id, summed, new, previous, waiting, now_ns, is_settled=not is_large))
     if fresh:
         _insert_resources(tx, exports, {span.resource_key for span in fresh})
         tx.insert_rows(spans, SPAN_COLUMNS, [_span_row(span) for span in fresh])
@@ -210,12 +209,12 @@ def _summary(
     summed: Figures,
     new: Sequence[Arrival],
     previous: Any,
-    said: Mapping[SpanKey, Sequence[bytes]],
+    waiting: WaitingLogs,
     now_ns: int,
     *,
     is_settled: bool,
 ) -> tuple[Any, ...]:
-    shown_in, shown_out = _previews(tx, trace_id, summed.root_span_id, new, previous, said)
+    shown_in, shown_out = _previews(tx, trace_id, summed.root_span_id, new, previous, waiting)
     more: dict[str, Any] = {
         "input_preview": shown_in,
         "output_preview": shown_out,
@@ -235,15 +234,14 @@ def _previews(
     root_span_id: str,
     new: Sequence[Arrival],
     previous: Any,
-    said: Mapping[SpanKey, Sequence[bytes]],
+    waiting: WaitingLogs,
 ) -> tuple[str | None, str | None]:
     """What the root says went in and out; where it says nothing (a web server's span), what the first calls do."""
     root = next((span for span in new if span.span_id == root_span_id), None)
     if root is None and previous is not None and previous.root_span_id == root_span_id:
         shown = previous.input_preview, previous.output_preview
     else:
-        raw = root.raw if root is not None else _stored_raw(tx, trace_id, root_span_id)
-        shown = previews(joined_span(raw, said.get((trace_id, root_span_id), ())))
+        shown = waiting.previews_of(root) if root is not None else previews(_stored_raw(tx, trace_id, root_span_id))
         if previous is not None:
             # A root that says nothing comes after calls that did: what they said stays.
             shown = (shown[0] or previous.input_preview, shown[1] or previous.output_preview)
@@ -254,7 +252,7 @@ def _previews(
         key=lambda span: span.start_ns,
     )
     for span in islice(telling, 4):
-        found = previews(joined_span(span.raw, said.get((trace_id, span.span_id), ())))
+        found = waiting.previews_of(span)
         shown = (shown[0] or found[0], shown[1] or found[1])
     return shown
 

@@ -162,12 +162,12 @@ _TRACES: Final = (
     _of("POST", "/api/public/otel/v1/logs", content=_LOGS, headers=_OTLP),
     _of("POST", "/api/public/otel/v1/metrics", content=b"", headers=_OTLP),
     _of("GET", "/api/public/projects"),
-    _of("POST", "/api/public/scores", json={"traceId": "{trace_id}", "name": "x", "value": 1, "id": "{score_id}"}),
     _of("GET", f"{_API}/traces", query={"session_id": "{session_id}"}),
     _of("GET", f"{_API}/traces/{{trace_id}}"),
     _of("GET", f"{_API}/traces/{{trace_id}}/spans/{{span_id}}"),
     _of("GET", f"{_API}/scores", query={"trace_id": "{trace_id}"}),
     _of("POST", f"{_API}/scores", json={"trace_id": "{trace_id}", "name": "x", "value": 1, "score_id": "{score_id}"}),
+    _of("POST", "/api/public/scores", json={"traceId": "{trace_id}", "name": "x", "value": 1, "id": "{score_id}"}),
 )  # fmt: skip
 _SPEC: Final = {"name": "{fresh}", "entrypoint": "app:train", "num_workers": 1}
 _WORK: Final = (
