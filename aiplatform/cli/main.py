@@ -26,6 +26,8 @@ GROUPS: Final = {
     "doctor": N_("Check this machine for what the platform needs."),
     "config": N_("Show settings and where each came from."),
     "traces": N_("Search and read traces."),
+    "redaction": N_("Say what is taken out of traces before they are stored."),
+    "retention": N_("Say how long traces are kept."),
     "evaluations": N_("Run, compare and gate evaluations."),
     "datasets": N_("List and register data sets."),
     "experiments": N_("Read experiments and their runs."),

@@ -67,7 +67,10 @@ class SignalEntry:
         request = await _made(is_large, lambda: decode_as(self.signal.request, body, media_type))
         choose = None if is_chosen else await self._chooser(request, caller)
         now_ns = self._traces.clock.now_ns()
-        exports = await _made(is_large, lambda: self.signal.read(request, caller, now_ns, choose))
+        redaction = self._traces.redaction
+        # A policy that is to be read again, or one that has work to do, is nothing for the event loop.
+        is_slow = is_large or choose is not None or redaction.is_stale or redaction.of(caller.scope) is not None
+        exports = await _made(is_slow, lambda: self.signal.read(request, caller, now_ns, choose, redaction.of))
         return self.signal.answer(await self._stored(exports))
 
     async def _placed(self, caller: Caller, headers: Mapping[str, str]) -> tuple[Caller, bool]:

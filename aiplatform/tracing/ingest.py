@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy.exc import IntegrityError
+
 from aiplatform.core.errors import AIPlatformError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
@@ -141,7 +143,18 @@ class Ingest:
                 _succeed(waiting)
 
     def _write(self, scope: Scope, exports: Sequence[Export]) -> None:
-        self._days.ensure({span.day for export in exports for span in export.spans})
+        days = {span.day for export in exports for span in export.spans}
+        self._days.ensure(days)
+        try:
+            self._write_now(scope, exports)
+        except IntegrityError:
+            # A day that was empty may have been dropped since it was last seen (PostgreSQL: no partition of relation
+            # found for row). It is made again; a second failure is another's fault.
+            self._days.forget(days)
+            self._days.ensure(days)
+            self._write_now(scope, exports)
+
+    def _write_now(self, scope: Scope, exports: Sequence[Export]) -> None:
         now_ns = self._clock.now_ns()
         with self._database.transaction(scope) as tx:
             write(tx, exports, change_id=new_id("change", now_ns), now_ns=now_ns)

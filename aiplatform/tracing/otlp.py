@@ -21,6 +21,7 @@ from aiplatform.core.scope import Scope
 from aiplatform.tracing.arrival import Arrival, problem_with, read_span
 from aiplatform.tracing.log_records import LogArrival
 from aiplatform.tracing.model import Score
+from aiplatform.tracing.redaction import RedactorOf
 from aiplatform.tracing.semconv import PROJECT_RESOURCE_KEYS
 from aiplatform.tracing.values import any_value, plain_text
 
@@ -103,7 +104,12 @@ def decode_as(kind: type[Request], body: bytes, media_type: str) -> Request:
 
 
 def exports_of(
-    request: ExportTraceServiceRequest, scope: Scope, *, now_ns: int, choose_project: ProjectChooser | None = None
+    request: ExportTraceServiceRequest,
+    scope: Scope,
+    *,
+    now_ns: int,
+    choose_project: ProjectChooser | None = None,
+    redactor_of: RedactorOf | None = None,
 ) -> list[Export]:
     """The request's spans by project; the first entry is the caller's own project and counts what is refused.
 
@@ -112,6 +118,7 @@ def exports_of(
         scope: Tenant and project of the caller.
         now_ns: The platform's clock, against which starts are checked.
         choose_project: Asked where a resource names a project; without it resources choose nothing.
+        redactor_of: Gives what takes secrets out of a scope's spans, before anything of them is read or kept.
     """
     own = Export(scope=scope)
     by_project: dict[str | None, Export] = {scope.project_id: own}
@@ -119,11 +126,17 @@ def exports_of(
         resource = resource_spans.resource
         service, wanted = named_by(resource)
         target = target_of(by_project, own, wanted, choose_project)
+        redactor = redactor_of(target.scope) if redactor_of is not None and target is not None else None
+        if redactor is not None:
+            redactor.resource(resource)
+            service, _ = named_by(resource)
         resource_bytes = resource.SerializeToString()
         for scope_spans in resource_spans.scope_spans:
             if target is None:
                 own.reject(len(scope_spans.spans), UNKNOWN_PROJECT)
                 continue
+            if redactor is not None:
+                redactor.instrumentation(scope_spans.scope)
             scope_bytes = scope_spans.scope.SerializeToString()
             key = blake2b(resource_bytes + b"\0" + scope_bytes, digest_size=16).hexdigest()
             before = len(target.spans)
@@ -132,6 +145,8 @@ def exports_of(
                 if problem is not None:
                     own.reject(1, problem)
                     continue
+                if redactor is not None:
+                    redactor.span(span)
                 arrival = read_span(span, service, key)
                 target.spans.append(arrival)
                 target.size_bytes += len(arrival.raw)
@@ -140,13 +155,15 @@ def exports_of(
     return [export for export in by_project.values() if export is own or export.spans]
 
 
-def read_request(scope: Scope, body: bytes, *, now_ns: int, media_type: str = PROTOBUF) -> Export:
+def read_request(
+    scope: Scope, body: bytes, *, now_ns: int, media_type: str = PROTOBUF, redactor_of: RedactorOf | None = None
+) -> Export:
     """The spans of a request that all go to the caller's project.
 
     Raises:
         InvalidError: The bytes are no export request.
     """
-    return exports_of(decode(body, media_type), scope, now_ns=now_ns)[0]
+    return exports_of(decode(body, media_type), scope, now_ns=now_ns, redactor_of=redactor_of)[0]
 
 
 def target_of(

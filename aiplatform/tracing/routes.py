@@ -24,6 +24,7 @@ from aiplatform.tracing.model import (
     TraceSummary,
 )
 from aiplatform.tracing.query import read_filter
+from aiplatform.tracing.routes_keep import add_keep_routes
 from aiplatform.tracing.service import MAX_PAGE, Traces
 
 
@@ -48,6 +49,7 @@ class ScoreBody(BaseModel):
 def build_routes(service: Traces) -> Routes:
     """The room's HTTP interface."""
     routes = Routes(tags=["traces"])
+    add_keep_routes(routes, service)
 
     @routes.get("/api/v1/traces", permission=Permission.TRACES_READ)
     def list_traces(

@@ -13,6 +13,8 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
+from aiplatform.tracing.erasure import Erasure
+from aiplatform.tracing.export import Exports
 from aiplatform.tracing.ingest import Ingest
 from aiplatform.tracing.model import (
     Freshness,
@@ -28,6 +30,8 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.redaction_service import Redaction
+from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
 from aiplatform.tracing.textindex import TextIndex, open_index
 
 if TYPE_CHECKING:
@@ -55,6 +59,10 @@ class Traces:
         self.clock: Clock = clock or SystemClock()
         self.index: TextIndex = open_index(database, index_path)
         self.incoming = Ingest(database, self.clock)
+        self.redaction = Redaction(database, self.clock)
+        self.exports = Exports(self, database)
+        self.retention = Retention(database, self.clock)
+        self.erasure = Erasure(self, database)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.
@@ -63,7 +71,8 @@ class Traces:
             InvalidError: The bytes are no export request.
             TransientError: The database cannot be reached; nothing was acknowledged.
         """
-        return self.incoming.submit(read_request(scope, request, now_ns=self.clock.now_ns())).result()
+        export = read_request(scope, request, now_ns=self.clock.now_ns(), redactor_of=self.redaction.of)
+        return self.incoming.submit(export).result()
 
     def list(
         self,
@@ -158,6 +167,7 @@ class Traces:
 
         Raises:
             InvalidError: Name, value or ids are wrong.
+            NotFoundError: The trace was erased.
         """
         score = Score(
             score_id=_checked_score_id(score_id) if score_id else new_id("score", self.clock.now_ns()),
@@ -171,7 +181,12 @@ class Traces:
             principal=principal,
             created_ns=self.clock.now_ns(),
         )
+        redactor = self.redaction.of(scope)
+        if redactor is not None:
+            score = redactor.score(score)
         with self._database.transaction(scope) as tx:
+            if store.is_erased(tx, score.trace_id):
+                raise _no_trace(score.trace_id)
             store.put_score(tx, score)
         return score
 
@@ -197,10 +212,11 @@ class Traces:
 
     @hookimpl
     def periodic(self) -> Iterable[tuple[str, float, Callable[[], Any]]]:
-        """The worker's share: the text index, and figures of traces too large to be summed while they arrive."""
+        """The worker's share: the text index, figures of traces too large to be summed at once, what is too old."""
         return [
             ("tracing.index", INDEX_PERIOD_S, self.update_index),
             ("tracing.settle", 5.0, self.settle),
+            ("tracing.retention", RETENTION_PERIOD_S, self.retention.run),
         ]
 
     def settle(self) -> int:
@@ -213,6 +229,7 @@ class Traces:
         self.index.delete(scope)
         with self._database.transaction(scope) as tx:
             store.delete_scope(tx)
+            store.remove_policies(tx)
 
     def close(self) -> None:
         """Commit what waits, then let go of files and threads."""

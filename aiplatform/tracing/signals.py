@@ -32,10 +32,11 @@ from aiplatform.tracing.log_records import (
 )
 from aiplatform.tracing.model import IngestResult
 from aiplatform.tracing.otlp import UNKNOWN_PROJECT, Export, ProjectChooser, exports_of, named_by, target_of
+from aiplatform.tracing.redaction import RedactorOf
 
 METRICS_ARE_DERIVED: Final = N_("Metrics are derived from spans here; data points that are sent are not kept.")
 
-Reader = Callable[[Any, Caller, int, ProjectChooser | None], list[Export]]
+Reader = Callable[[Any, Caller, int, ProjectChooser | None, RedactorOf | None], list[Export]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Signal:
     """The request's parts by resource."""
 
     read: Reader
-    """From request, caller, the platform's clock and a project chooser to what is stored where."""
+    """From request, caller, the platform's clock, a project chooser and what takes secrets out, to what is stored."""
 
     def answer(self, result: IngestResult) -> Message:
         """The response; it carries a partial success only where something was refused."""
@@ -74,14 +75,22 @@ class Signal:
 
 
 def read_traces(
-    request: ExportTraceServiceRequest, caller: Caller, now_ns: int, choose_project: ProjectChooser | None
+    request: ExportTraceServiceRequest,
+    caller: Caller,
+    now_ns: int,
+    choose_project: ProjectChooser | None,
+    redactor_of: RedactorOf | None,
 ) -> list[Export]:
     """The spans by project."""
-    return exports_of(request, caller.scope, now_ns=now_ns, choose_project=choose_project)
+    return exports_of(request, caller.scope, now_ns=now_ns, choose_project=choose_project, redactor_of=redactor_of)
 
 
 def read_logs(
-    request: ExportLogsServiceRequest, caller: Caller, now_ns: int, choose_project: ProjectChooser | None
+    request: ExportLogsServiceRequest,
+    caller: Caller,
+    now_ns: int,
+    choose_project: ProjectChooser | None,
+    redactor_of: RedactorOf | None,
 ) -> list[Export]:
     """The log records that belong to spans, and the scores that evaluation results are, by project.
 
@@ -93,12 +102,15 @@ def read_logs(
     position = 0
     for group in request.resource_logs:
         target = target_of(by_project, own, named_by(group.resource)[1], choose_project)
+        redactor = redactor_of(target.scope) if redactor_of is not None and target is not None else None
         for scoped in group.scope_logs:
             for record in scoped.log_records:
                 position += 1
                 if target is None:
                     own.reject(1, UNKNOWN_PROJECT)
                     continue
+                if redactor is not None:
+                    redactor.record(record)
                 problem = _take(target, record, position, caller.principal if may_score else None, now_ns)
                 if problem is not None:
                     own.reject(1, problem)
@@ -106,7 +118,11 @@ def read_logs(
 
 
 def read_metrics(
-    request: ExportMetricsServiceRequest, caller: Caller, _now_ns: int, _choose: ProjectChooser | None
+    request: ExportMetricsServiceRequest,
+    caller: Caller,
+    _now_ns: int,
+    _choose: ProjectChooser | None,
+    _redactor_of: RedactorOf | None,
 ) -> list[Export]:
     """Nothing to store; the count of data points that are refused."""
     own = Export(scope=caller.scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from aiplatform.storage.tables.base import ID, tenant_table
@@ -127,5 +127,18 @@ scores = tenant_table(
     Column("principal", Text, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Index("ix_scores_trace", "tenant_id", "project_id", "trace_id"),
+    project_key=True,
+)
+
+trace_policies = tenant_table(
+    "trace_policies",
+    # An empty project: the policy of the whole tenant, for projects that have none of their own.
+    Column("kind", String(16), primary_key=True),  # redaction, retention
+    Column("policy", JSON, nullable=False),
+    Column("secret", LargeBinary),  # what hashes of redacted values are keyed with
+    Column("version", BigInteger, nullable=False),  # random: who caches policies sees by the sum that one changed
+    Column("updated_ns", BigInteger, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    project=False,
     project_key=True,
 )

@@ -1,8 +1,9 @@
 """Spans, traces and scores in SQL: written in batches, read by page, by trace and by span."""
 
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
+from aiplatform.tracing.store.policies import remove_policies
 from aiplatform.tracing.store.reading import freshness, span, tree
-from aiplatform.tracing.store.removal import delete_scope
+from aiplatform.tracing.store.removal import delete_scope, is_erased
 from aiplatform.tracing.store.scores import put_score, scores
 from aiplatform.tracing.store.settling import settle
 from aiplatform.tracing.store.writing import write
@@ -11,8 +12,10 @@ __all__ = [
     "delete_scope",
     "freshness",
     "histogram",
+    "is_erased",
     "list_traces",
     "put_score",
+    "remove_policies",
     "scores",
     "settle",
     "span",

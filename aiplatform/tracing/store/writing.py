@@ -41,8 +41,11 @@ _EMPTY: Final[dict[str, Any]] = {
     "status": "", "start_ns": 0, "duration_ns": 0, "has_root": False, "num_spans": 0, "num_errors": 0, "models": "",
     "kinds": "", "first_day": 0, "last_day": 0, "updated_ns": 0, "is_settled": True,
 }  # fmt: skip
-_EMPTY_COLUMNS: Final = ("trace_id", *_EMPTY)
-_EMPTY_VALUES: Final = tuple(_EMPTY.values())
+EMPTY_COLUMNS: Final = ("trace_id", *_EMPTY)
+EMPTY_VALUES: Final = tuple(_EMPTY.values())
+ERASED: Final = "erased"
+"""Status of the mark that an erased trace leaves: an empty summary, for which nothing is stored any more."""
+
 _PREVIOUS: Final = ", ".join(TRACE_COLUMNS)
 
 
@@ -57,20 +60,25 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
     """
     batch = _one_of_each(span for export in exports for span in export.spans)
     records = distinct(record for export in exports for record in export.logs)
-    for score in sorted((score for export in exports for score in export.scores), key=lambda score: score.score_id):
-        put_score(tx, score)
-    touched = sorted({*batch, *(record.trace_id for record in records)})
+    judged = sorted((score for export in exports for score in export.scores), key=lambda score: score.score_id)
+    touched = sorted({*batch, *(record.trace_id for record in records), *(score.trace_id for score in judged)})
     if not touched:
         return 0
     # Traces of log records are locked too: of a span and its record, which two writers have, the later one joins them.
-    before = _lock_traces(tx, touched)
+    before, erased = _lock_traces(tx, touched)
+    records = [record for record in records if record.trace_id not in erased]
     insert_logs(tx, records)
+    for score in judged:
+        if score.trace_id not in erased:
+            put_score(tx, score)
     waiting = WaitingLogs(tx, batch)
     fresh: list[Arrival] = []
     summaries: list[tuple[Any, ...]] = []
     small = [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE and trace_id in batch]
     known = _stored_bones(tx, small)
     for trace_id, arrivals in batch.items():
+        if trace_id in erased:
+            continue
         previous = before.get(trace_id)
         is_large = previous is not None and previous.num_spans > LARGE_TRACE
         stored = _stored_among(tx, trace_id, arrivals) if is_large else known.get(trace_id, {})
@@ -88,10 +96,10 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         _insert_resources(tx, exports, {span.resource_key for span in fresh})
         tx.insert_rows(spans, SPAN_COLUMNS, [_span_row(span) for span in fresh])
         tx.insert_rows(traces, TRACE_COLUMNS, summaries, replace=True)
-    richer = join_logs(tx, records, _summaries(tx, {record.trace_id for record in records}))
+    richer = join_logs(tx, records, _summaries(tx, {record.trace_id for record in records})[0])
     changed = dict.fromkeys([*((span.trace_id, span.span_id, span.day) for span in fresh), *richer])
     if changed:
-        change = (change_id, now_ns, len(changed), b"".join(_key(*key) for key in changed))
+        change = (change_id, now_ns, len(changed), b"".join(key_of(*key) for key in changed))
         tx.insert_rows(span_changes, ("change_id", "created_ns", "num_spans", "keys"), [change])
     return len(fresh)
 
@@ -138,27 +146,29 @@ def _one_of_each(arrivals: Iterable[Arrival]) -> dict[str, list[Arrival]]:
     return {trace_id: list(by_id.values()) for trace_id, by_id in found.items()}
 
 
-def _lock_traces(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, Any]:
-    """The summaries there are, locked against other writers until the commit.
+def _lock_traces(tx: Transaction, trace_ids: Sequence[str]) -> tuple[dict[str, Any], set[str]]:
+    """The summaries there are, locked against other writers until the commit; and the traces that were erased.
 
     SQLite has one writer at a time. On PostgreSQL an empty summary is put where none is, because a row that does not
     exist cannot be locked; ids are taken in their order, so that two writers never wait for each other in a circle.
     """
     tail = ""
     if tx.dialect == "postgresql":
-        tx.insert_rows(traces, _EMPTY_COLUMNS, [(trace_id, *_EMPTY_VALUES) for trace_id in trace_ids])
+        tx.insert_rows(traces, EMPTY_COLUMNS, [(trace_id, *EMPTY_VALUES) for trace_id in trace_ids])
         tail = " ORDER BY trace_id FOR UPDATE"
     return _summaries(tx, trace_ids, tail)
 
 
-def _summaries(tx: Transaction, trace_ids: Iterable[str], tail: str = "") -> dict[str, Any]:
+def _summaries(tx: Transaction, trace_ids: Iterable[str], tail: str = "") -> tuple[dict[str, Any], set[str]]:
+    """The summaries of traces that have spans, and which traces were erased."""
     wanted = list(trace_ids)
     if not wanted:
-        return {}
+        return {}, set()
     condition = any_of(tx, "trace_id", "trace_ids")
     sql = f"SELECT {_PREVIOUS} FROM traces WHERE {IN_PROJECT} AND {condition}{tail}"  # noqa: S608 - constants
     found = rows(tx, sql, trace_ids=listed(tx, wanted))
-    return {row.trace_id: row for row in found if row.num_spans > 0}
+    erased = {row.trace_id for row in found if row.status == ERASED}
+    return {row.trace_id: row for row in found if row.num_spans > 0}, erased
 
 
 def _stored_bones(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, dict[str, StoredBone]]:
@@ -304,7 +314,8 @@ def _span_row(span: Arrival) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _key(trace_id: str, span_id: str, day: int) -> bytes:
+def key_of(trace_id: str, span_id: str, day: int) -> bytes:
+    """A span's key as changes hold it."""
     return bytes.fromhex(trace_id + span_id) + day.to_bytes(4, "big", signed=True)
 
 

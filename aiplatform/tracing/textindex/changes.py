@@ -63,6 +63,16 @@ def forget(tx: SystemTransaction, changes: Sequence[Change]) -> None:
     tx.execute(delete(span_changes).where(span_changes.c.change_id.in_([change.change_id for change in changes])))
 
 
+def gone(keys: Sequence[tuple[str, str, int]], found: Sequence[SpanText]) -> list[tuple[str, str]]:
+    """Trace and span ids of the keys that `texts` found no span of: what the index must forget.
+
+    A span whose end moved it to another day is among them too; the change of its end, which is a later one, brings it
+    back.
+    """
+    there = {(text.trace_id, text.span_id) for text in found}
+    return [*dict.fromkeys((trace_id, span_id) for trace_id, span_id, _ in keys if (trace_id, span_id) not in there)]
+
+
 def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanText]:
     """The texts of spans; those that are gone meanwhile are left out."""
     if tx.dialect == "sqlite":

@@ -11,7 +11,7 @@ from aiplatform.storage.database import Database
 from aiplatform.storage.tables.tracing import span_texts
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.store.statements import IN_PROJECT, rows
-from aiplatform.tracing.textindex.changes import Change, forget, oldest_changes, texts
+from aiplatform.tracing.textindex.changes import Change, forget, gone, oldest_changes, texts
 from aiplatform.tracing.textindex.ports import Matches
 from aiplatform.tracing.words import read_query, words_of
 
@@ -22,6 +22,11 @@ _UPSERT: Final = (
     "VALUES (:tenant_id, :project_id, :trace_id, :span_id, :start_ns, :body, :words) "
     "ON CONFLICT (tenant_id, project_id, trace_id, span_id) "
     "DO UPDATE SET start_ns = excluded.start_ns, body = excluded.body, words = excluded.words"
+)
+
+_REMOVE: Final = (
+    "DELETE FROM span_texts WHERE tenant_id = :tenant_id AND project_id = :project_id "
+    "AND trace_id = :trace_id AND span_id = :span_id"
 )
 
 
@@ -91,7 +96,11 @@ class PostgresTextIndex:
                     for item in found
                 ]
                 tx.raw(_UPSERT, values)
-        return len(found)
+            removed = gone(change.keys, found)
+            if removed:
+                project = {"project_id": change.scope.project_id}
+                tx.raw(_REMOVE, [{**project, "trace_id": trace, "span_id": span} for trace, span in removed])
+        return len(found) + len(removed)
 
 
 def _with_singles(word: str) -> set[str]:

@@ -18,7 +18,7 @@ from typing import Final
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database
 from aiplatform.tracing.model import DAY_NS
-from aiplatform.tracing.textindex.changes import Change, SpanText, forget, oldest_changes, texts
+from aiplatform.tracing.textindex.changes import Change, SpanText, forget, gone, oldest_changes, texts
 from aiplatform.tracing.textindex.ports import Matches
 from aiplatform.tracing.words import Term, index_form, read_query
 
@@ -116,7 +116,10 @@ class SqliteTextIndex:
             found = texts(tx, change.keys)
         for text in found:
             _put(connection, change.scope, text)
-        return len(found)
+        removed = gone(change.keys, found)
+        for trace_id, span_id in removed:
+            _remove(connection, change.scope, trace_id, span_id)
+        return len(found) + len(removed)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection | None]:
@@ -172,6 +175,16 @@ def _put(connection: sqlite3.Connection, scope: Scope, text: SpanText) -> None:
         "INSERT INTO words (rowid, scope, body) VALUES (?, ?, ?)",
         (made.lastrowid, _scope_word(scope), index_form(text.body)),
     )
+
+
+def _remove(connection: sqlite3.Connection, scope: Scope, trace_id: str, span_id: str) -> None:
+    known = connection.execute(
+        "SELECT doc_id, body FROM docs WHERE tenant_id = ? AND project_id = ? AND trace_id = ? AND span_id = ?",
+        (scope.tenant_id, scope.project_id, trace_id, span_id),
+    ).fetchone()
+    if known is not None:
+        _take_out(connection, known[0], scope, known[1])
+        connection.execute("DELETE FROM docs WHERE doc_id = ?", (known[0],))
 
 
 def _take_out(connection: sqlite3.Connection, doc_id: int, scope: Scope, packed: bytes) -> None:

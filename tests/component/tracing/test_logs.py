@@ -21,8 +21,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from sqlalchemy import select
 
 from aiplatform.core.scope import Scope
+from aiplatform.storage.tables.tracing import span_logs
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission, Role
 from aiplatform.testing.otlp import (
@@ -38,6 +40,7 @@ from aiplatform.tracing.log_records import BAD_TIME, NO_RESULT, NO_SCORES, NO_SP
 from aiplatform.tracing.model import TraceFilter
 from aiplatform.tracing.service import Traces
 from aiplatform.tracing.signals import METRICS_ARE_DERIVED, read_logs
+from aiplatform.tracing.store.removal import mark_erased, remove_traces
 from tests.component.tracing.conftest import SCOPE, KeyNamesCaller
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -216,7 +219,7 @@ def test_who_may_not_write_scores_writes_none_and_keeps_the_rest(traces: Traces)
     )
     said = {"gen_ai.evaluation.name": "x", "gen_ai.evaluation.score.value": 1.0}
     request = logs_request([make_record("gen_ai.evaluation.result", None, said), *conversation()])
-    (export,) = read_logs(request, limited, 0, None)
+    (export,) = read_logs(request, limited, 0, None, None)
     assert (export.rejected, export.problem, len(export.logs), export.scores) == (1, NO_SCORES, 5, [])
 
 
@@ -313,3 +316,24 @@ def test_any_order_of_spans_and_records_gives_one_result(
     assert (summary.input_preview, summary.output_preview, summary.num_spans) == ("why?", "because", 2)
     detail = traces.span(SCOPE, trace_id_of(trace).hex(), span_id_of(2).hex())
     assert (detail.input_messages[0].text, detail.output_messages[0].text) == ("why?", "because")
+
+
+def test_records_of_an_erased_trace_go_and_later_ones_are_dropped(app: KeyNamesCaller, traces: Traces) -> None:
+    send_span(app)
+    assert send_logs(app, *conversation()) == (0, "")
+    assert send_logs(app, *conversation(), key="other") == (0, "")
+    said = {"gen_ai.evaluation.name": "x", "gen_ai.evaluation.score.value": 1.0}
+    with traces._database.transaction(SCOPE) as tx:
+        assert remove_traces(tx, [TRACE_ID], now_ns=1, leaves_marks=True).num_spans == 1
+    assert send_logs(app, *conversation(), make_record("gen_ai.evaluation.result", None, said)) == (0, "")
+    with traces._database.system("test", write=False) as tx:
+        assert set(tx.execute(select(span_logs.c.tenant_id)).scalars()) == {"other"}
+    assert traces.scores(SCOPE) == []
+
+
+def test_a_trace_that_never_came_is_erased_with_its_records(app: KeyNamesCaller, traces: Traces) -> None:
+    assert send_logs(app, *conversation()) == (0, "")
+    with traces._database.transaction(SCOPE) as tx:
+        mark_erased(tx, [TRACE_ID], now_ns=1)
+    with traces._database.system("test", write=False) as tx:
+        assert tx.execute(select(span_logs.c.tenant_id)).all() == []

@@ -56,7 +56,7 @@ def records(draw: st.DrawFn) -> LogRecord:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(records(), max_size=4))
 def test_each_record_is_kept_or_counted_and_what_it_joins_can_be_read(sent: list[LogRecord]) -> None:
-    (export,) = read_logs(logs_request(sent), CALLER, NOW_NS, None)
+    (export,) = read_logs(logs_request(sent), CALLER, NOW_NS, None, None)
     assert export.num_accepted + export.rejected == len(sent)
     assert bool(export.problem) == bool(export.rejected)
     raw = joined(make_span().SerializeToString(), [arrival.raw for arrival in export.logs])

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261124_0002"
-down_revision = "20261124_0001"
+revision = "20261124_0003"
+down_revision = "20261124_0002"
 branch_labels = None
 depends_on = None
 
