@@ -36,6 +36,8 @@ from aiplatform.testing.otlp import (
     span_id_of,
     trace_id_of,
 )
+from aiplatform.tracing.export import ExportOrder
+from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.log_records import BAD_TIME, NO_RESULT, NO_SCORES, NO_SPAN, NOT_KEPT, joined
 from aiplatform.tracing.model import TraceFilter
 from aiplatform.tracing.service import Traces
@@ -337,3 +339,12 @@ def test_a_trace_that_never_came_is_erased_with_its_records(app: KeyNamesCaller,
         mark_erased(tx, [TRACE_ID], now_ns=1)
     with traces._database.system("test", write=False) as tx:
         assert tx.execute(select(span_logs.c.tenant_id)).all() == []
+
+
+def test_an_export_holds_what_records_say(app: KeyNamesCaller, traces: Traces) -> None:
+    send_span(app)
+    assert send_logs(app, *conversation()) == (0, "")
+    order = ExportOrder(level=ExportLevel.SPANS, format=ExportFormat.JSONL)
+    (line,) = b"".join(traces.exports.open(SCOPE, order)).decode().splitlines()
+    assert "退款在哪里" in line
+    assert "货已发出" in line
