@@ -75,7 +75,7 @@ class Ingest:
             TransientError: Too much waits already; nothing of this export was kept.
         """
         waiting = _Waiting(export)
-        if not export.spans:
+        if not export.num_accepted:
             waiting.done.set_result(_result(export))
             return waiting.done
         with self._changed:
@@ -120,7 +120,7 @@ class Ingest:
         while self._waiting and num_spans < MAX_BATCH_SPANS:
             waiting = self._waiting.popleft()
             self._waiting_bytes -= waiting.export.size_bytes
-            num_spans += len(waiting.export.spans)
+            num_spans += waiting.export.num_accepted
             batch.append(waiting)
         return batch
 
@@ -166,7 +166,7 @@ def _place(waiting: _Waiting) -> tuple[str, str]:
 
 
 def _result(export: Export) -> IngestResult:
-    return IngestResult(accepted=len(export.spans), rejected=export.rejected, problem=export.problem)
+    return IngestResult(accepted=export.num_accepted, rejected=export.rejected, problem=export.problem)
 
 
 def _succeed(waiting: _Waiting) -> None:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
@@ -125,6 +126,14 @@ class Redactor:
         for link in span.links:
             link.trace_state = self.text(link.trace_state)
             self._pairs(link.attributes)
+
+    def record(self, record: LogRecord) -> None:
+        """Take secrets out of a log record; ids and times stay."""
+        record.DiscardUnknownFields()
+        record.severity_text = self.text(record.severity_text)
+        record.event_name = self.text(record.event_name)
+        self._value(record.body, "")
+        self._pairs(record.attributes)
 
     def score(self, score: Score) -> Score:
         """A score without secrets in what was said."""

@@ -80,6 +80,18 @@ traces = tenant_table(
     project_key=True,
 )
 
+span_logs = tenant_table(
+    "span_logs",
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("span_id", SPAN_ID, primary_key=True),
+    Column("log_key", String(32), primary_key=True),  # hash of `raw`: a record that is sent again meets its twin
+    Column("day", Integer, nullable=False),  # days since 1970 of its time
+    Column("time_ns", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),  # among the records of its request, where times are equal
+    Column("raw", LargeBinary, nullable=False),  # opentelemetry.proto.logs.v1.LogRecord
+    project_key=True,
+)
+
 span_changes = tenant_table(
     "span_changes",
     Column("change_id", ID, primary_key=True),

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.storage.database import Transaction
+from aiplatform.tracing.log_records import joined
 from aiplatform.tracing.model import Score, SpanDetail, TraceFilter, TraceSort, TraceSummary
 from aiplatform.tracing.normalise import read_detail
 from aiplatform.tracing.store.listing import list_traces
+from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.rows import span_of
 from aiplatform.tracing.store.scores import scores
 from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, listed, rows
@@ -165,11 +167,15 @@ def _read(tx: Transaction, keys: Sequence[Any], resources: _Resources) -> list[E
         given |= {"first_day": min(given["days"]), "last_day": max(given["days"])}
     found = {(row.trace_id, row.span_id, row.day): row for row in rows(tx, sql, **given)}
     known = resources.of(tx, {row.resource_key for row in found.values()})
-    return [_exported(found[row.trace_id, row.span_id, row.day], known) for row in keys]
+    said = logs_of(tx, [(row.trace_id, row.span_id) for row in keys])
+    return [
+        _exported(found[row.trace_id, row.span_id, row.day], known, said.get((row.trace_id, row.span_id), ()))
+        for row in keys
+    ]
 
 
-def _exported(row: Any, resources: Mapping[str, tuple[bytes, bytes]]) -> ExportedSpan:
-    raw = bytes(row.raw)
+def _exported(row: Any, resources: Mapping[str, tuple[bytes, bytes]], records: Sequence[bytes]) -> ExportedSpan:
+    raw = joined(bytes(row.raw), records)
     resource, scope = resources.get(row.resource_key, (b"", b""))
     detail = read_detail(span_of(row, row.trace_id), raw, resource=resource, scope=scope)
     return ExportedSpan(detail=detail, cost=row.cost, size_bytes=len(raw))

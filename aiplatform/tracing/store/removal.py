@@ -1,4 +1,4 @@
-"""Whole traces, or everything of a scope, gone: spans, summaries, scores, texts.
+"""Whole traces, or everything of a scope, gone: spans, log records, summaries, scores, texts.
 
 The text index follows the changes that a removal leaves behind, as it follows a write: whoever is killed between the
 two leaves work to be done, and nothing half done. Of an erased trace a mark stays, an empty summary without a word of
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, delete, func, select
 
 from aiplatform.core.ids import new_id
 from aiplatform.storage.database import Transaction
-from aiplatform.storage.tables.tracing import scores, span_changes, span_resources, span_texts, spans, traces
+from aiplatform.storage.tables.tracing import scores, span_changes, span_logs, span_resources, span_texts, spans, traces
 from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows, run
 from aiplatform.tracing.store.writing import EMPTY_COLUMNS, EMPTY_VALUES, ERASED, key_of
 
@@ -103,7 +103,7 @@ def remove_traces(
     keys = rows(tx, f"SELECT trace_id, span_id, day {of_spans}", trace_ids=wanted, **days)
     run(tx, f"DELETE {of_spans}", trace_ids=wanted, **days)
     num_scores = run(tx, f"DELETE FROM scores WHERE {IN_PROJECT} AND {condition}", trace_ids=wanted)  # noqa: S608
-    for table in ("span_texts", "traces"):
+    for table in ("span_logs", "span_texts", "traces"):
         run(tx, f"DELETE FROM {table} WHERE {IN_PROJECT} AND {condition}", trace_ids=wanted)  # noqa: S608 - constants
     if leaves_marks:
         mark_erased(tx, [row.trace_id for row in found], now_ns=now_ns)
@@ -118,6 +118,9 @@ def remove_scores(tx: Transaction, trace_id: str) -> int:
 
 def mark_erased(tx: Transaction, trace_ids: Sequence[str], *, now_ns: int) -> None:
     """Leave marks of traces without a summary: what arrives for them is dropped."""
+    condition = any_of(tx, "trace_id", "trace_ids")
+    # Records may have come before any span did.
+    run(tx, f"DELETE FROM span_logs WHERE {IN_PROJECT} AND {condition}", trace_ids=listed(tx, trace_ids))  # noqa: S608
     changed = {"status": ERASED, "updated_ns": now_ns}
     values = tuple(changed.get(name, value) for name, value in zip(EMPTY_COLUMNS[1:], EMPTY_VALUES, strict=True))
     tx.insert_rows(traces, EMPTY_COLUMNS, [(trace_id, *values) for trace_id in trace_ids], replace=True)
@@ -131,7 +134,7 @@ def is_erased(tx: Transaction, trace_id: str) -> bool:
 
 def delete_scope(tx: Transaction) -> None:
     """Delete every row that the transaction's scope reaches. Repeating it changes nothing."""
-    for table in (scores, span_changes, span_texts, spans, span_resources, traces):
+    for table in (scores, span_changes, span_logs, span_texts, spans, span_resources, traces):
         tx.execute(delete(table))
 
 

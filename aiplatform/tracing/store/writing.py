@@ -19,6 +19,8 @@ from aiplatform.tracing.arrival import Arrival
 from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.otlp import Export
 from aiplatform.tracing.preview import previews
+from aiplatform.tracing.store.logs import TELLING_KINDS, WaitingLogs, distinct, insert_logs, join_logs
+from aiplatform.tracing.store.scores import put_score
 from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, listed, rows, run
 from aiplatform.tracing.tree import TOKEN_NAMES, Figures, StoredBone, add_tokens, figures, leaf_tokens, root_of
 
@@ -48,7 +50,7 @@ _PREVIOUS: Final = ", ".join(TRACE_COLUMNS)
 
 
 def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns: int) -> int:
-    """Store the spans of some requests that go to one project; returns how many were new.
+    """Store what some requests send to one project; returns how many spans were new.
 
     Args:
         tx: A write transaction of that project.
@@ -57,12 +59,23 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         now_ns: The platform's clock.
     """
     batch = _one_of_each(span for export in exports for span in export.spans)
-    if not batch:
+    records = distinct(record for export in exports for record in export.logs)
+    judged = sorted((score for export in exports for score in export.scores), key=lambda score: score.score_id)
+    touched = sorted({*batch, *(record.trace_id for record in records), *(score.trace_id for score in judged)})
+    if not touched:
         return 0
-    before, erased = _lock_traces(tx, sorted(batch))
+    # Traces of log records are locked too: of a span and its record, which two writers have, the later one joins them.
+    before, erased = _lock_traces(tx, touched)
+    records = [record for record in records if record.trace_id not in erased]
+    insert_logs(tx, records)
+    for score in judged:
+        if score.trace_id not in erased:
+            put_score(tx, score)
+    waiting = WaitingLogs(tx, batch)
     fresh: list[Arrival] = []
     summaries: list[tuple[Any, ...]] = []
-    known = _stored_bones(tx, [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE])
+    small = [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE and trace_id in batch]
+    known = _stored_bones(tx, small)
     for trace_id, arrivals in batch.items():
         if trace_id in erased:
             continue
@@ -78,17 +91,15 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         else:
             kept = [bone for span_id, bone in stored.items() if span_id not in replaced]
             summed = figures([*kept, *new])
-        summaries.append(_summary(tx, trace_id, summed, new, previous, now_ns, is_settled=not is_large))
+        summaries.append(_summary(tx, trace_id, summed, new, previous, waiting, now_ns, is_settled=not is_large))
     if fresh:
         _insert_resources(tx, exports, {span.resource_key for span in fresh})
         tx.insert_rows(spans, SPAN_COLUMNS, [_span_row(span) for span in fresh])
         tx.insert_rows(traces, TRACE_COLUMNS, summaries, replace=True)
-        change = (
-            change_id,
-            now_ns,
-            len(fresh),
-            b"".join(key_of(span.trace_id, span.span_id, span.day) for span in fresh),
-        )
+    richer = join_logs(tx, records, _summaries(tx, {record.trace_id for record in records})[0])
+    changed = dict.fromkeys([*((span.trace_id, span.span_id, span.day) for span in fresh), *richer])
+    if changed:
+        change = (change_id, now_ns, len(changed), b"".join(key_of(*key) for key in changed))
         tx.insert_rows(span_changes, ("change_id", "created_ns", "num_spans", "keys"), [change])
     return len(fresh)
 
@@ -145,9 +156,17 @@ def _lock_traces(tx: Transaction, trace_ids: Sequence[str]) -> tuple[dict[str, A
     if tx.dialect == "postgresql":
         tx.insert_rows(traces, EMPTY_COLUMNS, [(trace_id, *EMPTY_VALUES) for trace_id in trace_ids])
         tail = " ORDER BY trace_id FOR UPDATE"
+    return _summaries(tx, trace_ids, tail)
+
+
+def _summaries(tx: Transaction, trace_ids: Iterable[str], tail: str = "") -> tuple[dict[str, Any], set[str]]:
+    """The summaries of traces that have spans, and which traces were erased."""
+    wanted = list(trace_ids)
+    if not wanted:
+        return {}, set()
     condition = any_of(tx, "trace_id", "trace_ids")
     sql = f"SELECT {_PREVIOUS} FROM traces WHERE {IN_PROJECT} AND {condition}{tail}"  # noqa: S608 - constants
-    found = rows(tx, sql, trace_ids=listed(tx, trace_ids))
+    found = rows(tx, sql, trace_ids=listed(tx, wanted))
     erased = {row.trace_id for row in found if row.status == ERASED}
     return {row.trace_id: row for row in found if row.num_spans > 0}, erased
 
@@ -200,11 +219,12 @@ def _summary(
     summed: Figures,
     new: Sequence[Arrival],
     previous: Any,
+    waiting: WaitingLogs,
     now_ns: int,
     *,
     is_settled: bool,
 ) -> tuple[Any, ...]:
-    shown_in, shown_out = _previews(tx, trace_id, summed.root_span_id, new, previous)
+    shown_in, shown_out = _previews(tx, trace_id, summed.root_span_id, new, previous, waiting)
     more: dict[str, Any] = {
         "input_preview": shown_in,
         "output_preview": shown_out,
@@ -219,22 +239,30 @@ def _summary(
 
 
 def _previews(
-    tx: Transaction, trace_id: str, root_span_id: str, new: Sequence[Arrival], previous: Any
+    tx: Transaction,
+    trace_id: str,
+    root_span_id: str,
+    new: Sequence[Arrival],
+    previous: Any,
+    waiting: WaitingLogs,
 ) -> tuple[str | None, str | None]:
     """What the root says went in and out; where it says nothing (a web server's span), what the first calls do."""
     root = next((span for span in new if span.span_id == root_span_id), None)
     if root is None and previous is not None and previous.root_span_id == root_span_id:
         shown = previous.input_preview, previous.output_preview
     else:
-        shown = previews(root.raw if root is not None else _stored_raw(tx, trace_id, root_span_id))
+        shown = waiting.previews_of(root) if root is not None else previews(_stored_raw(tx, trace_id, root_span_id))
+        if previous is not None:
+            # A root that says nothing comes after calls that did: what they said stays.
+            shown = (shown[0] or previous.input_preview, shown[1] or previous.output_preview)
     if all(shown) or not any(span.kind != SpanKind.OTHER.value for span in new):
         return shown
     telling = sorted(
-        (span for span in new if span.kind in {SpanKind.LLM.value, SpanKind.AGENT.value, SpanKind.CHAIN.value}),
+        (span for span in new if span.kind in TELLING_KINDS),
         key=lambda span: span.start_ns,
     )
     for span in islice(telling, 4):
-        found = previews(span.raw)
+        found = waiting.previews_of(span)
         shown = (shown[0] or found[0], shown[1] or found[1])
     return shown
 

@@ -13,7 +13,9 @@ from sqlalchemy import delete, select
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import SystemTransaction, Transaction
 from aiplatform.storage.tables.tracing import span_changes
+from aiplatform.tracing.log_records import joined
 from aiplatform.tracing.searchable import searchable_text
+from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.statements import rows
 from aiplatform.tracing.words import folded
 
@@ -87,12 +89,14 @@ def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanTex
         f"SELECT s.trace_id, s.span_id, s.start_ns, s.name, s.raw FROM {source} "  # noqa: S608 - constants
         "WHERE s.tenant_id = :tenant_id AND s.project_id = :project_id"
     )
-    return [_text(row) for row in rows(tx, sql, **parameters)]
+    found = rows(tx, sql, **parameters)
+    said = logs_of(tx, [(row.trace_id, row.span_id) for row in found])
+    return [_text(row, said.get((row.trace_id, row.span_id), ())) for row in found]
 
 
-def _text(row: Any) -> SpanText:
+def _text(row: Any, records: Sequence[bytes]) -> SpanText:
     try:
-        body = searchable_text(bytes(row.raw))
+        body = searchable_text(joined(bytes(row.raw), records))
     except Exception:
         # One span that cannot be read must not keep all later ones from being found.
         logger.exception("a span cannot be read for the text index", extra={"trace_id": row.trace_id})

@@ -25,12 +25,12 @@ from aiplatform.storage.tables.tracing import spans as spans_table
 from aiplatform.tenancy.permissions import Role
 from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
-from aiplatform.testing.otlp import any_value_of, export_request, make_span, trace_id_of
-from aiplatform.tracing.endpoint import TracesEndpoint
+from aiplatform.testing.otlp import any_value_of, export_request, logs_request, make_record, make_span, trace_id_of
 from aiplatform.tracing.model import ScoreSource, TraceFilter
 from aiplatform.tracing.redaction_service import REFRESH_S
 from aiplatform.tracing.routes import build_routes
 from aiplatform.tracing.service import Traces
+from tests.component.tracing.conftest import signals_app
 
 SCOPE = Scope(tenant_id="default", project_id="default")
 RIVAL = Scope(tenant_id="rival", project_id="default")
@@ -101,13 +101,13 @@ def admin(platform: PlatformUnderTest, traces: Traces) -> Client:
 def send(platform: PlatformUnderTest, traces: Traces, database: Database) -> Iterator[Any]:
     """Sends a request over HTTP with a key of a tenant, as protobuf or as JSON."""
     with PlatformUnderTest(database) as door:
-        door.serve_raw(TracesEndpoint(traces))
+        door.serve_raw(signals_app(traces))
 
-        def post(request: Any, *, tenant: str = "default", as_json: bool = False) -> None:
+        def post(request: Any, *, tenant: str = "default", as_json: bool = False, path: str = "/v1/traces") -> None:
             http: httpx.Client = door.client(tenant=tenant)
             kind = "application/json" if as_json else "application/x-protobuf"
             body = json_of(request) if as_json else request.SerializeToString()
-            answer = http.post("/v1/traces", content=body, headers={"content-type": kind})
+            answer = http.post(path, content=body, headers={"content-type": kind})
             assert answer.status_code == 200, answer.text
 
         yield post
@@ -136,6 +136,16 @@ def test_no_planted_secret_rests_anywhere(
         SCOPE, trace_id=trace_id_of(1).hex(), name="n", value=ALL_OF_THEM, source=ScoreSource.HUMAN,
         principal="user:test", comment=f"see {ALL_OF_THEM}",
     )  # fmt: skip
+    said = {"content": ALL_OF_THEM, "customer.name": "only-by-name", "more": [json.dumps({"q": ALL_OF_THEM})]}
+    judged = {"gen_ai.evaluation.name": "n", "gen_ai.evaluation.score.label": "x",
+              "gen_ai.evaluation.explanation": ALL_OF_THEM}  # fmt: skip
+    records = [
+        make_record("gen_ai.user.message", said, {"customer.id": "only-by-name", "x": ALL_OF_THEM}),
+        make_record("gen_ai.client.inference.operation.details", None, {"gen_ai.input.messages": ALL_OF_THEM}),
+        make_record("gen_ai.evaluation.result", None, judged),
+    ]
+    records[0].severity_text = ALL_OF_THEM
+    send(logs_request(records), path="/v1/logs")
     while traces.update_index():
         pass
     stored = everything_stored(database, tmp_path)
