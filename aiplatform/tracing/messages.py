@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiplatform.tracing.model import Message, Part
-from aiplatform.tracing.semconv import FINISH_REASONS
+from aiplatform.tracing.semconv import finish_reason
 from aiplatform.tracing.values import plain_text, unwrapped
 
 ROLES: Final[Mapping[str, str]] = {
@@ -118,7 +118,7 @@ def _message(value: Mapping[str, Any], default_role: str) -> Message:
         role=ROLES.get(role, role),
         parts=tuple(parts),
         name=body.get("name") if isinstance(body.get("name"), str) else None,
-        finish_reason=FINISH_REASONS.get(reason, reason) if isinstance(reason, str) and reason else None,
+        finish_reason=finish_reason(reason) if isinstance(reason, str) and reason else None,
     )
 
 
@@ -211,7 +211,7 @@ def _with_finish(messages: list[Message], holder: Mapping[str, Any]) -> list[Mes
     if not isinstance(reason, str) or len(messages) != 1 or messages[0].finish_reason:
         return messages
     only = messages[0]
-    return [Message(role=only.role, parts=only.parts, name=only.name, finish_reason=FINISH_REASONS.get(reason, reason))]
+    return [Message(role=only.role, parts=only.parts, name=only.name, finish_reason=finish_reason(reason))]
 
 
 def unflatten(attributes: Mapping[str, Any], prefix: str) -> list[Any]:

@@ -10,7 +10,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-from aiplatform.tracing.arrival import usage_counts
+from aiplatform.tracing.dialects import dialect_of
 from aiplatform.tracing.messages import looks_like_messages, read_messages, unflatten
 from aiplatform.tracing.model import (
     Message,
@@ -28,16 +28,17 @@ from aiplatform.tracing.passages import read_passages
 from aiplatform.tracing.semconv import (
     CONTENT_EVENTS,
     FIELD_OF,
-    FINISH_REASONS,
     INDEXED_MESSAGES,
     MESSAGE_EVENTS,
     METADATA_PREFIXES,
     OPERATION_OF_KIND,
     PARAMETER_PREFIXES,
-    PROVIDER_NAMES,
     TAG_PREFIXES,
     Field,
+    finish_reason,
+    provider_name,
 )
+from aiplatform.tracing.usage import usage_counts
 from aiplatform.tracing.values import attributes, number_or_none, plain_text, unwrapped
 
 _MODEL_KINDS: Final = frozenset({SpanKind.LLM, SpanKind.EMBEDDING, SpanKind.AGENT, SpanKind.CHAIN, SpanKind.PROMPT})
@@ -78,7 +79,7 @@ def read_detail(row: SpanRow, raw: bytes, *, resource: bytes, scope: bytes) -> S
     return SpanDetail(
         row=row,
         operation=read.text(Field.OPERATION) or OPERATION_OF_KIND.get(row.kind),
-        provider=PROVIDER_NAMES.get(provider.lower(), provider.lower()) if provider else None,
+        provider=provider_name(provider) if provider else None,
         request_model=read.text(Field.REQUEST_MODEL),
         response_model=read.text(Field.RESPONSE_MODEL),
         response_id=read.text(Field.RESPONSE_ID),
@@ -226,7 +227,7 @@ def _passages(read: _Read) -> tuple[Passage, ...]:
 
 
 def _usage(read: _Read) -> UsageValue:
-    counts = usage_counts(dict(read.values))
+    counts = usage_counts(read.values)
     return UsageValue(**{field.value: count for field, count in counts.items()})
 
 
@@ -236,7 +237,7 @@ def _finish_reasons(read: _Read, output: Sequence[Message]) -> tuple[str, ...]:
         said = [message.finish_reason for message in output if message.finish_reason]
     else:
         said = [plain_text(item) for item in value] if isinstance(value, list) else [plain_text(value)]
-    return tuple(FINISH_REASONS.get(reason, reason) for reason in said if reason)
+    return tuple(finish_reason(reason) for reason in said if reason)
 
 
 def _first_chunk_ns(read: _Read) -> int | None:
