@@ -26,6 +26,7 @@ GROUPS: Final = {
     "doctor": N_("Check this machine for what the platform needs."),
     "config": N_("Show settings and where each came from."),
     "traces": N_("Search and read traces."),
+    "prices": N_("Set what models cost, and price stored spans again."),
     "evaluations": N_("Run, compare and gate evaluations."),
     "datasets": N_("List and register data sets."),
     "experiments": N_("Read experiments and their runs."),

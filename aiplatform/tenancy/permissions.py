@@ -14,6 +14,8 @@ class Permission(StrEnum):
     TRACES_READ = "traces.read"
     TRACES_WRITE = "traces.write"
     SCORES_WRITE = "scores.write"
+    PRICES_READ = "prices.read"
+    PRICES_WRITE = "prices.write"
     DATASETS_READ = "datasets.read"
     DATASETS_WRITE = "datasets.write"
     ARTIFACTS_READ = "artifacts.read"
@@ -88,7 +90,7 @@ _DEVELOPER: Final = _VIEWER | {
     _P.MEMBERS_READ,
     _P.KEYS_READ,
 }
-_ADMIN: Final = _DEVELOPER | {_P.PROJECTS_WRITE, _P.MEMBERS_WRITE, _P.KEYS_WRITE, _P.AUDIT_READ}
+_ADMIN: Final = _DEVELOPER | {_P.PRICES_WRITE, _P.PROJECTS_WRITE, _P.MEMBERS_WRITE, _P.KEYS_WRITE, _P.AUDIT_READ}
 
 ROLE_PERMISSIONS: Final = {
     Role.VIEWER: _VIEWER,

@@ -78,6 +78,7 @@ def read_detail(row: SpanRow, raw: bytes, *, resource: bytes, scope: bytes) -> S
     provider = read.text(Field.PROVIDER)
     return SpanDetail(
         row=row,
+        dialect=dialect_of(named),
         operation=read.text(Field.OPERATION) or OPERATION_OF_KIND.get(row.kind),
         provider=provider_name(provider) if provider else None,
         request_model=read.text(Field.REQUEST_MODEL),

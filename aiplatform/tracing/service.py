@@ -28,6 +28,7 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.prices import Prices
 from aiplatform.tracing.textindex import TextIndex, open_index
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Traces:
         self.clock: Clock = clock or SystemClock()
         self.index: TextIndex = open_index(database, index_path)
         self.incoming = Ingest(database, self.clock)
+        self.prices = Prices(database, self.clock)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.

@@ -1,8 +1,8 @@
 """Tokens and costs that an emitter sent, brought to one meaning: input includes what a cache read or was given.
 
-Most say it so. Some count every token under one key (Langfuse's `input` beside `input_cached_tokens`), and those who copy
-Anthropic's own numbers leave out of `input_tokens` what the cache served: priced as they are, such counts come out far too
-cheap or, subtracted once more, below nothing. What was sent stays in the raw span.
+Most say it so. Some count every token under one key (Langfuse's `input` beside `input_cached_tokens`), and those who
+copy Anthropic's own numbers leave out of `input_tokens` what the cache served: priced as they are, such counts come out
+far too cheap or, subtracted once more, below nothing. What was sent stays in the raw span.
 """
 
 from __future__ import annotations
