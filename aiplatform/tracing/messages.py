@@ -32,8 +32,8 @@ _CONTENTS: Final = ("content", "parts", "tool_calls", "contents", "text")
 _ITEM_CONTENTS: Final = ("arguments", "output", "summary", "content")
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", "refusal"})
 _REASONING_TYPES: Final = frozenset({"reasoning", "thinking", "redacted_thinking"})
-_CALL_TYPES: Final = frozenset({"tool_call", "function_call", "tool_use", "function"})
-_RESPONSE_TYPES: Final = frozenset({"tool_call_response", "function_call_output", "tool_result"})
+_CALL_TYPES: Final = frozenset({"tool_call", "tool-call", "function_call", "tool_use", "function"})
+_RESPONSE_TYPES: Final = frozenset({"tool_call_response", "function_call_output", "tool_result", "tool-result"})
 _ITEM_ROLES: Final[Mapping[str, str]] = {
     "function_call": "assistant",
     "function_call_output": "tool",
@@ -168,8 +168,8 @@ def _part(item: Any) -> Part:
     if type_ in _RESPONSE_TYPES:
         return Part(
             type="tool_call_response",
-            tool_call_id=_text_or_none(_first(item, "id", "call_id", "tool_use_id", "tool_call_id")),
-            tool_name=_text_or_none(item.get("name")),
+            tool_call_id=_text_or_none(_first(item, "id", "call_id", "tool_use_id", "tool_call_id", "toolCallId")),
+            tool_name=_text_or_none(_first(item, "name", "toolName")),
             data=unwrapped(_first(item, "response", "result", "output", "content")),
         )
     return Part(type=str(type_), data=item)
@@ -193,8 +193,8 @@ def _call(call: Mapping[str, Any]) -> Part:
     inner: Mapping[str, Any] = function if isinstance(function, dict) else call
     return Part(
         type="tool_call",
-        tool_call_id=_text_or_none(_first(call, "call_id", "id", "tool_call_id")),
-        tool_name=_text_or_none(inner.get("name")),
+        tool_call_id=_text_or_none(_first(call, "call_id", "id", "tool_call_id", "toolCallId")),
+        tool_name=_text_or_none(_first(inner, "name", "toolName")),
         data=unwrapped(_first(inner, "arguments", "args", "input")),
     )
 

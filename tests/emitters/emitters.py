@@ -48,7 +48,12 @@ EMITTERS = {
         Emitter(
             name="openai-v2",
             package="opentelemetry-instrumentation-openai-v2 2.4b0",
-            packages=(*_SDK, "opentelemetry-instrumentation-openai-v2==2.4b0", "opentelemetry-util-genai==0.4b0", "httpx"),
+            packages=(
+                *_SDK,
+                "opentelemetry-instrumentation-openai-v2==2.4b0",
+                "opentelemetry-util-genai==0.4b0",
+                "httpx",
+            ),
             environment={"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true"},
         ),
         Emitter(
@@ -162,7 +167,7 @@ def capture(folder: Path, names: list[str]) -> None:
                 for signal, body in bodies.items():
                     if signal in {"traces", "logs"}:
                         keep(name, call, signal, body)
-                sys.stdout.write(f"{name} {call}: {({key: len(body) for key, body in bodies.items()})}\n")
+                sys.stdout.write(f"{name} {call}: { ({key: len(body) for key, body in bodies.items()}) }\n")
 
 
 if __name__ == "__main__":
