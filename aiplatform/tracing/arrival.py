@@ -29,6 +29,7 @@ MAX_NS: Final = 2**63 - 1
 _LAST: Final = 1_000
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
+_MODEL_FIELDS: Final = (Field.RESPONSE_MODEL, Field.MODEL, Field.REQUEST_MODEL)
 _COST_FIELDS: Final = (Field.COST, Field.COST_DETAILS, Field.COST_INPUT, Field.COST_OUTPUT)
 
 
@@ -116,7 +117,7 @@ def read_span(span: SpanMessage, service: str | None, resource_key: str) -> Arri
         start_ns,
         None if running else max(end_ns - start_ns, 0),
         service,
-        _label(values.get(Field.RESPONSE_MODEL)) or _label(values.get(Field.REQUEST_MODEL)),
+        _model(values),
         *tokens,
         error_line(span, values) if failed else None,
         resource_key,
@@ -141,7 +142,7 @@ def kind_of(values: dict[Field, Any]) -> SpanKind:
             return kind
     if Field.TOOL_NAME in values:
         return SpanKind.TOOL
-    if (Field.REQUEST_MODEL in values or Field.RESPONSE_MODEL in values) and says_usage(values):
+    if any(field in values for field in _MODEL_FIELDS) and says_usage(values):
         return SpanKind.LLM
     return SpanKind.OTHER
 
@@ -172,6 +173,15 @@ def _exception_message(span: SpanMessage) -> str:
                 if pair.key == "exception.message":
                     return plain_text(any_value(pair.value))
     return ""
+
+
+def _model(values: dict[Field, Any]) -> str | None:
+    """The model that answered; the one that was asked for where that is all that is said."""
+    for field in _MODEL_FIELDS:
+        label = _label(values.get(field))
+        if label:
+            return label
+    return None
 
 
 def _provider(value: Any) -> str | None:

@@ -83,7 +83,7 @@ def _read(value: Any, default_role: str, depth: int) -> list[Message]:
 def _is_message(value: Mapping[str, Any]) -> bool:
     if "role" in value and any(name in value for name in _CONTENTS):
         return True
-    if value.get("type") in _ITEM_ROLES and any(name in value for name in _ITEM_CONTENTS):
+    if _word(value.get("type")) in _ITEM_ROLES and any(name in value for name in _ITEM_CONTENTS):
         return True
     return _langchain(value) is not None
 
@@ -92,9 +92,9 @@ def _langchain(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None
     """Role and body of a LangChain dump, in either of its two forms."""
     kwargs = value.get("kwargs")
     path = value.get("id")
-    if isinstance(kwargs, dict) and isinstance(path, list) and path and path[-1] in ROLES:
+    if isinstance(kwargs, dict) and isinstance(path, list) and path and _word(path[-1]) in ROLES:
         return ROLES[path[-1]], kwargs
-    type_ = value.get("type")
+    type_ = _word(value.get("type"))
     if type_ in {"human", "ai", "system", "tool"}:
         data = value.get("data")
         body = data if isinstance(data, dict) else value
@@ -109,7 +109,7 @@ def _message(value: Mapping[str, Any], default_role: str) -> Message:
         role, body = langchain
     else:
         role, body = str(value.get("role") or _ITEM_ROLES.get(str(value.get("type")), default_role)), value
-    if value.get("type") in _ITEM_ROLES and "role" not in value:
+    if _word(value.get("type")) in _ITEM_ROLES and "role" not in value:
         parts = [_part(value)]
     else:
         parts = list(_parts(body, ROLES.get(role, role)))
@@ -157,7 +157,7 @@ def _part(item: Any) -> Part:
     if not isinstance(item, dict):
         return Part(type="text", text=plain_text(item))
     type_ = item.get("type")
-    if type_ is None:
+    if not isinstance(type_, str):
         return _untyped_part(item)
     if type_ in _TEXT_TYPES:
         return Part(type="text", text=plain_text(_first(item, "text", "content", "refusal")))
@@ -172,7 +172,7 @@ def _part(item: Any) -> Part:
             tool_name=_text_or_none(_first(item, "name", "toolName")),
             data=unwrapped(_first(item, "response", "result", "output", "content")),
         )
-    return Part(type=str(type_), data=item)
+    return Part(type=type_, data=item)
 
 
 def _untyped_part(item: Mapping[str, Any]) -> Part:
@@ -248,6 +248,11 @@ def _listed(value: Any) -> Any:
         if len(read) == 1 and isinstance(read.get(wrapper), dict):
             return read[wrapper]
     return read
+
+
+def _word(value: Any) -> str:
+    """A text as it is, and no text for anything else: senders write lists and mappings where a word belongs."""
+    return value if isinstance(value, str) else ""
 
 
 def _first(holder: Mapping[str, Any], *names: str) -> Any:

@@ -81,16 +81,17 @@ def read_detail(row: SpanRow, raw: bytes, *, resource: bytes, scope: bytes) -> S
     error_type, error_message, error_stack = _error(read, span)
     provider = read.text(Field.PROVIDER)
     prompt_name, prompt_version = _prompt(read)
+    request_model, response_model = _models(read)
     return SpanDetail(
         row=row,
         dialect=dialect_of(named),
         operation=read.text(Field.OPERATION) or OPERATION_OF_KIND.get(row.kind),
         provider=provider_name(provider) if provider else None,
-        request_model=read.text(Field.REQUEST_MODEL),
-        response_model=read.text(Field.RESPONSE_MODEL),
+        request_model=request_model,
+        response_model=response_model,
         response_id=read.text(Field.RESPONSE_ID),
         parameters=_parameters(read),
-        input=unwrapped(read.values.get(Field.INPUT)),
+        input=_input(read),
         output=unwrapped(read.values.get(Field.OUTPUT)),
         input_messages=tuple(input_messages),
         output_messages=tuple(output_messages),
@@ -145,8 +146,21 @@ def _links(span: SpanMessage) -> tuple[SpanLink, ...]:
     )
 
 
+def _models(read: _Read) -> tuple[str | None, str | None]:
+    """The model that was asked for, and the one that answered."""
+    asked, answered, either = (read.text(field) for field in (Field.REQUEST_MODEL, Field.RESPONSE_MODEL, Field.MODEL))
+    if asked is None:
+        parameters = unwrapped(read.values.get(Field.PARAMETERS))
+        asked = plain_text(parameters.get("model")) or None if isinstance(parameters, dict) else None
+    if asked is None:
+        return either, answered
+    return asked, answered or either
+
+
 def _messages(read: _Read) -> tuple[list[Message], list[Message]]:
     before = _side(read, Field.INPUT_MESSAGES, Field.INPUT, "user")
+    if read.kind is SpanKind.EMBEDDING:
+        return [], []  # what is embedded is no conversation: it stands in `input`
     after = _side(read, Field.OUTPUT_MESSAGES, Field.OUTPUT, "assistant")
     from_events, choices = _event_messages(read)
     before = before or from_events
@@ -157,6 +171,14 @@ def _messages(read: _Read) -> tuple[list[Message], list[Message]]:
         said = read_messages(parts, "system") if parts else read_messages(system, "system")
         before = [*said, *before]
     return before, after
+
+
+def _input(read: _Read) -> Any:
+    """What went in; of an embedding its texts, where they came as a message."""
+    found = unwrapped(read.values.get(Field.INPUT))
+    if found is None and read.kind is SpanKind.EMBEDDING:
+        return "\n".join(message.text for message in _side(read, Field.INPUT_MESSAGES, Field.INPUT, "user")) or None
+    return found
 
 
 def _with_calls(messages: list[Message], read: _Read) -> list[Message]:
@@ -254,10 +276,26 @@ def _usage(read: _Read) -> UsageValue:
 def _finish_reasons(read: _Read, output: Sequence[Message]) -> tuple[str, ...]:
     value = unwrapped(read.values.get(Field.FINISH_REASONS))
     if value is None:
-        said = [message.finish_reason for message in output if message.finish_reason]
+        said = [message.finish_reason for message in output if message.finish_reason] or _response_end(read)
     else:
         said = [plain_text(item) for item in value] if isinstance(value, list) else [plain_text(value)]
     return tuple(finish_reason(reason) for reason in said if reason)
+
+
+def _response_end(read: _Read) -> list[str | None]:
+    """Why an answer of OpenAI's Responses API ended: it says so by a status, not by a reason."""
+    answer = unwrapped(read.values.get(Field.OUTPUT))
+    if not isinstance(answer, dict) or answer.get("object") != "response":
+        return []
+    items = answer.get("output")
+    if isinstance(items, list) and any(
+        isinstance(item, dict) and item.get("type") == "function_call" for item in items
+    ):
+        return ["tool_calls"]
+    details = answer.get("incomplete_details")
+    if isinstance(details, dict) and details.get("reason"):
+        return [plain_text(details["reason"])]
+    return ["stop"] if answer.get("status") == "completed" else []
 
 
 def _first_chunk_ns(read: _Read, start_ns: int) -> int | None:

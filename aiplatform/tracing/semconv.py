@@ -49,6 +49,7 @@ COLUMN_FIELDS: Final = frozenset(
         Field.PROVIDER,
         Field.REQUEST_MODEL,
         Field.RESPONSE_MODEL,
+        Field.MODEL,
         Field.INPUT_TOKENS,
         Field.OUTPUT_TOKENS,
         Field.CACHE_READ_TOKENS,
@@ -56,6 +57,8 @@ COLUMN_FIELDS: Final = frozenset(
         Field.REASONING_TOKENS,
         Field.USAGE,
         Field.USAGE_DETAILS,
+        Field.INPUT_DETAILS,
+        Field.OUTPUT_DETAILS,
         Field.MESSAGE_FORMAT,
         Field.COST,
         Field.COST_INPUT,
@@ -100,10 +103,10 @@ KIND_WORDS: Final[Mapping[Field, Mapping[str, SpanKind]]] = {
 KIND_ORDER: Final = (
     Field.KIND_OPENINFERENCE,
     Field.KIND_MLFLOW,
+    Field.KIND_LANGSMITH,  # calls a retriever's operation `embeddings`
     Field.OPERATION,
     Field.KIND_LANGFUSE,
     Field.KIND_TRACELOOP,
-    Field.KIND_LANGSMITH,
     Field.KIND_VERCEL,
     Field.KIND_REQUEST,
 )

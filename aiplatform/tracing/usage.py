@@ -7,6 +7,7 @@ far too cheap or, subtracted once more, below nothing. What was sent stays in th
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ EMITTED_CURRENCY: Final = "USD"
 """Every convention that has a name for costs means US dollars by it."""
 
 MAX_COST: Final = 1e12
+MAX_LITERAL: Final = 2_000
 
 TOKEN_FIELDS: Final = (
     Field.INPUT_TOKENS,
@@ -54,6 +56,10 @@ _KEYS: Final[Mapping[Field, tuple[str, ...]]] = {
 }
 """Keys inside a mapping of counts; a full stop leads into a mapping inside it."""
 
+_DETAILS: Final[Mapping[Field, Mapping[Field, str]]] = {
+    Field.INPUT_DETAILS: {Field.CACHE_READ_TOKENS: "cache_read", Field.CACHE_WRITE_TOKENS: "cache_creation"},
+    Field.OUTPUT_DETAILS: {Field.REASONING_TOKENS: "reasoning"},
+}
 _SEPARATE_INPUT: Final = frozenset({"input"})
 _ANTHROPIC_CACHE: Final = frozenset({"cache_read_input_tokens", "cache_creation_input_tokens"})
 _SEPARATE_OUTPUT: Final = frozenset({"output_reasoning_tokens", "output_reasoning"})
@@ -85,6 +91,9 @@ def usage_counts(values: Mapping[Field, Any]) -> dict[Field, int | None]:
             mapping = unwrapped(values[holder])
             if isinstance(mapping, dict):
                 is_separate |= _take(counts, mapping, values, holder)
+    for holder, parts in _DETAILS.items():
+        if holder in values:
+            _take_details(counts, _literal(values[holder]), parts)
     read, written = counts[Field.CACHE_READ_TOKENS] or 0, counts[Field.CACHE_WRITE_TOKENS] or 0
     given = counts[Field.INPUT_TOKENS]
     # A whole cannot be smaller than its parts: whoever sends such counts leaves the cache out of the input.
@@ -128,6 +137,23 @@ def _take(
         )
     # MLflow's own count includes the cache; its Anthropic integration copies Anthropic's numbers.
     return input_key is not None and unwrapped(values.get(Field.MESSAGE_FORMAT)) == "anthropic"
+
+
+def _take_details(counts: dict[Field, int | None], mapping: Any, parts: Mapping[Field, str]) -> None:
+    for field, key in parts.items():
+        if counts[field] is None and isinstance(mapping, dict):
+            counts[field] = count_or_none(mapping.get(key))
+
+
+def _literal(value: Any) -> Any:
+    """A mapping from JSON, or from the way that Python prints one; anything else as it is."""
+    found = unwrapped(value)
+    if isinstance(found, str) and found.startswith("{'") and len(found) <= MAX_LITERAL:
+        try:
+            return ast.literal_eval(found)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return found
+    return found
 
 
 def _at(mapping: Mapping[str, Any], path: str) -> Any:

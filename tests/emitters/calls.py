@@ -89,7 +89,7 @@ def langfuse() -> tuple[Any, Callable[[], Any]]:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     # Its own exporter goes to /api/public/otel; through this one, its spans go to any OTLP endpoint.
-    client = Langfuse(public_key="pk-lf-1", secret_key="sk-lf-1", span_exporter=OTLPSpanExporter())  # noqa: S106
+    client = Langfuse(public_key="pk-lf-1", secret_key="sk-lf-1", span_exporter=OTLPSpanExporter())
     return OpenAI(**client_options()), client.flush
 
 

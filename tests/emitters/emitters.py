@@ -155,7 +155,7 @@ def sink() -> Iterator[tuple[str, Callable[[], dict[str, bytes]]]]:
 
 def capture(folder: Path, names: list[str]) -> None:
     """Capture what the emitters send for every call, into the files that the fast tests read."""
-    from tests.emitters.provider import provider  # noqa: PLC0415 - the script alone needs it
+    from tests.emitters.provider import provider
 
     with provider() as provider_url:
         for name in names:

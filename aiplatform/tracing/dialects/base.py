@@ -16,6 +16,9 @@ class Field(StrEnum):
     PROVIDER = "provider"
     REQUEST_MODEL = "request_model"
     RESPONSE_MODEL = "response_model"
+    MODEL = "model"
+    """A model of which it is not said whether it was asked for or answered: mostly the one that answered."""
+
     RESPONSE_ID = "response_id"
     INPUT_TOKENS = "input_tokens"
     OUTPUT_TOKENS = "output_tokens"
@@ -28,6 +31,10 @@ class Field(StrEnum):
     USAGE_DETAILS = "usage_details"
     """A mapping of counts, as JSON, in which every token is counted under one key."""
 
+    INPUT_DETAILS = "input_details"
+    """Parts of the input, as JSON or as Python writes a dictionary."""
+
+    OUTPUT_DETAILS = "output_details"
     MESSAGE_FORMAT = "message_format"
     """Whose API the counts and messages were copied from."""
 

@@ -10,7 +10,8 @@ DIALECT: Final = Dialect(
     name="langfuse",
     marks=("langfuse.",),
     names={
-        Field.REQUEST_MODEL: ("langfuse.observation.model.name",),
+        Field.MODEL: ("langfuse.observation.model.name",),
+        Field.FINISH_REASONS: ("langfuse.observation.metadata.finish_reason",),
         Field.USAGE_DETAILS: ("langfuse.observation.usage_details",),
         Field.COST_DETAILS: ("langfuse.observation.cost_details",),
         Field.FIRST_CHUNK_AT: ("langfuse.observation.completion_start_time",),

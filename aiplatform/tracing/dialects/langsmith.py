@@ -10,9 +10,8 @@ DIALECT: Final = Dialect(
     name="langsmith",
     marks=("langsmith.",),
     names={
-        Field.CACHE_READ_TOKENS: ("gen_ai.usage.input_token_details.cache_read",),
-        Field.CACHE_WRITE_TOKENS: ("gen_ai.usage.input_token_details.cache_creation",),
-        Field.REASONING_TOKENS: ("gen_ai.usage.output_token_details.reasoning",),
+        Field.INPUT_DETAILS: ("gen_ai.usage.input_token_details",),
+        Field.OUTPUT_DETAILS: ("gen_ai.usage.output_token_details",),
         # `langsmith.trace.session_id` names what LangSmith calls a project as well: its threads come first.
         Field.SESSION: (
             "langsmith.metadata.session_id",

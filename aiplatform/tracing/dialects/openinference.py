@@ -11,12 +11,8 @@ DIALECT: Final = Dialect(
     marks=("openinference.",),
     names={
         Field.PROVIDER: ("llm.provider", "llm.system"),
-        Field.REQUEST_MODEL: (
-            "llm.request.model_name",
-            "llm.model_name",
-            "embedding.model_name",
-            "reranker.model_name",
-        ),
+        Field.REQUEST_MODEL: ("llm.request.model_name",),
+        Field.MODEL: ("llm.model_name", "embedding.model_name", "reranker.model_name"),
         Field.RESPONSE_MODEL: ("llm.response.model_name",),
         Field.INPUT_TOKENS: ("llm.token_count.prompt",),
         Field.OUTPUT_TOKENS: ("llm.token_count.completion",),

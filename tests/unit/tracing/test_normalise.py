@@ -352,7 +352,7 @@ SMALL_DIALECTS: dict[str, dict[str, Any]] = {
         "gen_ai.response.model": "gpt-1",
         "gen_ai.usage.input_tokens": 12,
         "gen_ai.usage.output_tokens": 4,
-        "gen_ai.usage.input_token_details.cache_read": 8,
+        "gen_ai.usage.input_token_details": "{'cache_read': 8, 'cache_creation': 0}",
         "gen_ai.prompt": json.dumps({"messages": [{"role": "user", "content": "退款在哪里？"}]}),
         "gen_ai.completion": json.dumps(OPENAI_OUTPUT),
         "langsmith.metadata.thread_id": "s1",
