@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status as StatusMessage
 from aiplatform.core.i18n import N_
 from aiplatform.tracing.model import DAY_NS, SpanKind, Status
 from aiplatform.tracing.pricing import Cost
-from aiplatform.tracing.semconv import COLUMN_FIELD_OF, KIND_ORDER, KIND_WORDS, Field, provider_name
+from aiplatform.tracing.semconv import COLUMN_FIELD_OF, KIND_ORDER, KIND_WORDS, Field, provider_name, provider_of_format
 from aiplatform.tracing.usage import emitted_cost, says_usage, usage_counts
 from aiplatform.tracing.values import JSON_STARTS, any_value, plain_text, unwrapped
 
@@ -124,7 +124,7 @@ def read_span(span: SpanMessage, service: str | None, resource_key: str) -> Arri
         span.SerializeToString(),
         _label(values.get(Field.SESSION)),
         _label(values.get(Field.USER)),
-        _provider(values.get(Field.PROVIDER)),
+        _provider(values),
         emitted_cost(values) if any(field in values for field in _COST_FIELDS) else None,
     )
 
@@ -184,9 +184,12 @@ def _model(values: dict[Field, Any]) -> str | None:
     return None
 
 
-def _provider(value: Any) -> str | None:
-    label = _label(value)
-    return None if label is None else provider_name(label)
+def _provider(values: dict[Field, Any]) -> str | None:
+    label = _label(values.get(Field.PROVIDER))
+    if label is not None:
+        return provider_name(label)
+    label = _label(values.get(Field.MESSAGE_FORMAT))
+    return None if label is None else provider_of_format(label)
 
 
 def _label(value: Any) -> str | None:

@@ -39,6 +39,7 @@ from aiplatform.tracing.semconv import (
     Field,
     finish_reason,
     provider_name,
+    provider_of_format,
 )
 from aiplatform.tracing.usage import usage_counts
 from aiplatform.tracing.values import attributes, number_or_none, plain_text, unwrapped
@@ -79,14 +80,13 @@ def read_detail(row: SpanRow, raw: bytes, *, resource: bytes, scope: bytes) -> S
     instrumentation = InstrumentationScope.FromString(scope)
     input_messages, output_messages = _messages(read)
     error_type, error_message, error_stack = _error(read, span)
-    provider = read.text(Field.PROVIDER)
     prompt_name, prompt_version = _prompt(read)
     request_model, response_model = _models(read)
     return SpanDetail(
         row=row,
         dialect=dialect_of(named),
         operation=read.text(Field.OPERATION) or OPERATION_OF_KIND.get(row.kind),
-        provider=provider_name(provider) if provider else None,
+        provider=_provider(read),
         request_model=request_model,
         response_model=response_model,
         response_id=read.text(Field.RESPONSE_ID),
@@ -146,12 +146,21 @@ def _links(span: SpanMessage) -> tuple[SpanLink, ...]:
     )
 
 
+def _provider(read: _Read) -> str | None:
+    said = read.text(Field.PROVIDER)
+    if said is not None:
+        return provider_name(said)
+    told_by_format = read.text(Field.MESSAGE_FORMAT)
+    return None if told_by_format is None else provider_of_format(told_by_format)
+
+
 def _models(read: _Read) -> tuple[str | None, str | None]:
     """The model that was asked for, and the one that answered."""
     asked, answered, either = (read.text(field) for field in (Field.REQUEST_MODEL, Field.RESPONSE_MODEL, Field.MODEL))
-    if asked is None:
-        parameters = unwrapped(read.values.get(Field.PARAMETERS))
-        asked = plain_text(parameters.get("model")) or None if isinstance(parameters, dict) else None
+    for holder in (Field.PARAMETERS, Field.INPUT):
+        request = unwrapped(read.values.get(holder)) if asked is None else None
+        if isinstance(request, dict) and isinstance(request.get("model"), str):
+            asked = request["model"] or None
     if asked is None:
         return either, answered
     return asked, answered or either

@@ -31,6 +31,7 @@ __all__ = [
     "Field",
     "finish_reason",
     "provider_name",
+    "provider_of_format",
 ]
 
 ALIASES: Final[Mapping[Field, tuple[str, ...]]] = {
@@ -198,6 +199,12 @@ def provider_name(word: str) -> str:
     if head != lowered and (head in _PLAIN_PROVIDERS or head in PROVIDER_NAMES):
         return PROVIDER_NAMES.get(head, head)
     return lowered
+
+
+def provider_of_format(word: str) -> str | None:
+    """The provider in whose format messages are, where a format is one provider's own."""
+    name = provider_name(word)
+    return name if name in _PLAIN_PROVIDERS or name in PROVIDER_NAMES.values() else None
 
 
 def finish_reason(word: str) -> str:

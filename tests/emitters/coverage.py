@@ -17,9 +17,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "title": "Which emitter tells what",
         "intro": (
-            "Six packages made the same six calls to a provider that always answers the same. ✓: the record is the same\n"
-            "whole one for all. Otherwise the fields that the package does not send. `make test-emitters` captures anew;\n"
-            "this page is written by `python -m tests.emitters.coverage`."
+            "Six packages made the same six calls to a provider that always answers the same. ✓: the record is whole,\n"
+            "and the same for all. Otherwise the fields that the package does not send. `make test-emitters` captures\n"
+            "anew; this page is written by `python -m tests.emitters.coverage`."
         ),
         "package": "Package",
         "none": "no span",
@@ -43,14 +43,15 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "kind": "kind",
         "operation": "operation",
         "note": (
-            "The record holds kind, operation, provider, both models, messages with tool calls, finish reason, tokens (cached\n"
-            "ones too), status and error. `openai-v2` sends its messages as log records."
+            "The record holds kind, operation, provider, both models, messages with tool calls, finish reason, tokens\n"
+            "(cached ones too), status and error. `openai-v2` sends its messages as log records."
         ),
     },
     "zh": {
         "title": "各工具能提供哪些信息",
         "intro": (
-            "六个软件包向一个回答固定的服务发出同样的六种调用。✓ 表示得到同一份完整记录；否则列出该软件包没有发送的字段。\n"
+            "六个软件包向一个回答固定的服务发出同样的六种调用。✓ 表示得到同一份完整记录；\n"
+            "否则列出该软件包没有发送的字段。"
             "`make test-emitters` 会重新采集；本页由 `python -m tests.emitters.coverage` 生成。"
         ),
         "package": "软件包",

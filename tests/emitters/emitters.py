@@ -67,7 +67,12 @@ EMITTERS = {
             packages=(*_SDK, "opentelemetry-instrumentation-openai==0.62.4"),
         ),
         Emitter(name="langfuse", package="langfuse 5.0.4", packages=(*_SDK, "langfuse==5.0.4")),
-        Emitter(name="mlflow", package="mlflow-skinny 3.17.2", packages=(*_SDK, "mlflow-skinny==3.17.2")),
+        Emitter(
+            name="mlflow",
+            package="mlflow-skinny 3.17.2",
+            packages=(*_SDK, "mlflow-skinny==3.17.2", "numpy", "pandas"),
+            environment={"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+        ),
     )
 }
 

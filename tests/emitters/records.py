@@ -66,6 +66,7 @@ EXPECTED: Mapping[str, Record] = {
 }
 
 NO_SPAN = frozenset({"*"})
+_ONE_MODEL = frozenset({"request_model", "response_model"})
 
 UNKNOWN: Mapping[str, Mapping[str, frozenset[str]]] = {
     # Its content goes out as log records, and so does why a stream ended; the Responses API it does not know.
@@ -73,6 +74,16 @@ UNKNOWN: Mapping[str, Mapping[str, frozenset[str]]] = {
         "*": frozenset({"input_messages", "output_messages", "cache_read_tokens"}),
         "stream": frozenset({"finish_reasons"}),
         "responses": NO_SPAN,
+    },
+    # One name of a model, the one that answered; no provider; no reason but for streams; of an error its text alone.
+    "langfuse": {
+        "*": frozenset({"provider"}),
+        "chat": _ONE_MODEL | {"finish_reasons"},
+        "stream": _ONE_MODEL,
+        "tool-call": _ONE_MODEL | {"finish_reasons"},
+        "embeddings": frozenset({"response_model"}),
+        "responses": _ONE_MODEL | {"finish_reasons"},
+        "connection-error": frozenset({"error"}),
     },
 }
 """Emitter -> call (`*` for all) -> fields that it never sends; `NO_SPAN` where it makes no span."""

@@ -11,7 +11,7 @@ DIALECT: Final = Dialect(
     marks=("mlflow.",),
     names={
         Field.PROVIDER: ("mlflow.llm.provider",),
-        Field.REQUEST_MODEL: ("mlflow.llm.model",),
+        Field.MODEL: ("mlflow.llm.model",),
         Field.USAGE: ("mlflow.chat.tokenUsage",),
         Field.MESSAGE_FORMAT: ("mlflow.message.format",),
         Field.COST_DETAILS: ("mlflow.llm.cost",),

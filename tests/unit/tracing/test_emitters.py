@@ -1,4 +1,4 @@
-"""What six emitters really sent for six calls, normalised: one identical record, but for what an emitter never sends."""
+"""What six emitters really sent for six calls, normalised: one identical record, but for what is never sent."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_whatever_stands_under_a_known_name_a_span_is_read_and_shown(pairs: list
     assert json.dumps(found.attributes, allow_nan=False)
     for count in (found.usage.input_tokens, found.usage.output_tokens, found.usage.cache_read_tokens):
         assert count is None or count >= 0
-    assert found.usage == found.row.usage
+    assert found.usage == found.row.usage or not found.usage.is_known
     assert found.row.name == "span"
     assert "\x00" not in (found.row.model or "")
 
@@ -72,13 +72,13 @@ def test_json_that_a_length_limit_cut_never_fails(cut: int) -> None:
 @pytest.mark.parametrize("shape", ["structured", "text", "twice", "flat"])
 def test_messages_are_the_same_whatever_they_are_wrapped_in(shape: str) -> None:
     messages = [{"role": "user", "content": "hello"}]
-    attributes: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
         "structured": {"gen_ai.input.messages": messages},
         "text": {"gen_ai.input.messages": json.dumps(messages)},
         "twice": {"gen_ai.input.messages": json.dumps(json.dumps(messages))},
         "flat": {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "hello"},
-    }[shape]
-    (message,) = detail(make_span(attributes={"gen_ai.operation.name": "chat", **attributes})).input_messages
+    }
+    (message,) = detail(make_span(attributes={"gen_ai.operation.name": "chat", **shapes[shape]})).input_messages
     assert (message.role, message.text) == ("user", "hello")
 
 
@@ -92,7 +92,7 @@ def test_a_chat_whose_attributes_the_sdk_dropped_says_so_and_keeps_its_order() -
 
 def test_times_and_ids_at_their_limits_are_refused_or_read() -> None:
     assert problem_with(make_span(), NOW_NS) is None
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"trace_id": bytes(16)},
         {"trace_id": b"short"},
         {"span_id": bytes(8)},
@@ -100,7 +100,8 @@ def test_times_and_ids_at_their_limits_are_refused_or_read() -> None:
         {"start_time_unix_nano": 2**64 - 1},
         {"start_time_unix_nano": 0},
         {"end_time_unix_nano": 2**63},
-    ):
+    )
+    for change in changes:
         span = make_span()
         for name, value in change.items():
             setattr(span, name, value)
