@@ -71,6 +71,9 @@ def _read(value: Any, default_role: str, depth: int) -> list[Message]:
         return []
     if _is_message(value):
         return [_message(value, default_role)]
+    request = _response_request(value, depth)
+    if request:
+        return request
     for name in _CONTAINERS:
         inner = value.get(name)
         if isinstance(inner, list | dict):
@@ -78,6 +81,17 @@ def _read(value: Any, default_role: str, depth: int) -> list[Message]:
             if found:
                 return _with_finish(found, value)
     return []
+
+
+def _response_request(value: Mapping[str, Any], depth: int) -> list[Message]:
+    """The conversation in a request to OpenAI's Responses API: instructions, and a text or items as input."""
+    given, instructions = value.get("input"), value.get("instructions")
+    if "model" not in value or not isinstance(given, str | list) or "messages" in value:
+        return []
+    found = [Message(role="system", parts=(Part(type="text", text=instructions),))] if _word(instructions) else []
+    if isinstance(given, str):
+        return [*found, Message(role="user", parts=(Part(type="text", text=given),))] if given else found
+    return [*found, *_read(given, "user", depth + 1)]
 
 
 def _is_message(value: Mapping[str, Any]) -> bool:

@@ -85,6 +85,8 @@ UNKNOWN: Mapping[str, Mapping[str, frozenset[str]]] = {
         "responses": _ONE_MODEL | {"finish_reasons"},
         "connection-error": frozenset({"error"}),
     },
+    # The usage of embeddings stands in the answer alone, and nothing says who answered.
+    "mlflow": {"embeddings": frozenset({"provider", "input_tokens"})},
 }
 """Emitter -> call (`*` for all) -> fields that it never sends; `NO_SPAN` where it makes no span."""
 

@@ -43,6 +43,8 @@ def missing(old: Any, new: Any, where: str = "") -> list[str]:
     """What an older answer had and a newer one has not, or has otherwise; what is new is no loss."""
     if isinstance(old, dict) and isinstance(new, dict):
         return [one for key, item in old.items() for one in missing(item, new.get(key), f"{where}.{key}")]
+    if where.endswith(".permissions") and isinstance(old, list) and isinstance(new, list):
+        return [f"{where}: {name!r} is gone" for name in old if name not in new]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
         return [one for place, (before, after) in pairs for one in missing(before, after, f"{where}[{place}]")]
