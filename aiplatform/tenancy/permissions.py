@@ -19,6 +19,8 @@ class Permission(StrEnum):
     RETENTION_READ = "retention.read"
     RETENTION_WRITE = "retention.write"
     SCORES_WRITE = "scores.write"
+    PRICES_READ = "prices.read"
+    PRICES_WRITE = "prices.write"
     DATASETS_READ = "datasets.read"
     DATASETS_WRITE = "datasets.write"
     ARTIFACTS_READ = "artifacts.read"
@@ -95,6 +97,7 @@ _DEVELOPER: Final = _VIEWER | {
     _P.KEYS_READ,
 }
 _ADMIN: Final = _DEVELOPER | {
+    _P.PRICES_WRITE,
     _P.PROJECTS_WRITE,
     _P.MEMBERS_WRITE,
     _P.KEYS_WRITE,

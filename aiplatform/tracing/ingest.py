@@ -27,6 +27,7 @@ from aiplatform.storage.days import DayPartitions
 from aiplatform.storage.tables.tracing import spans as spans_table
 from aiplatform.tracing.model import IngestResult
 from aiplatform.tracing.otlp import Export
+from aiplatform.tracing.store.prices import PricesAtHand
 from aiplatform.tracing.store.writing import write
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Ingest:
         self._database = database
         self._clock = clock
         self._days = DayPartitions(database, spans_table)
+        self._prices = PricesAtHand()
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
@@ -157,7 +159,7 @@ class Ingest:
     def _write_now(self, scope: Scope, exports: Sequence[Export]) -> None:
         now_ns = self._clock.now_ns()
         with self._database.transaction(scope) as tx:
-            write(tx, exports, change_id=new_id("change", now_ns), now_ns=now_ns)
+            write(tx, exports, change_id=new_id("change", now_ns), now_ns=now_ns, prices=self._prices)
 
 
 def _place(waiting: _Waiting) -> tuple[str, str]:

@@ -174,6 +174,12 @@ class SpanRow:
 
     model: str | None = None
     usage: Usage = Usage()
+    cost: float | None = None
+    """What it cost, in `currency`; None where no price is known. It is never 0 instead."""
+
+    currency: str | None = None
+    """ISO 4217: `USD`, `CNY`, `EUR`."""
+
     error: str | None = None
     """The first line of what went wrong."""
 
@@ -198,6 +204,9 @@ class SpanDetail:
     """Everything that one span says, in one vocabulary, and the raw attributes beside it."""
 
     row: SpanRow
+    dialect: str | None = None
+    """Whose vocabulary it is written in: `openinference`, `langfuse`, …"""
+
     operation: str | None = None
     """OpenTelemetry's word: `chat`, `embeddings`, `execute_tool`, …"""
 
@@ -303,6 +312,12 @@ class TraceSummary:
     """Summed over leaves: a parent that repeats its children's usage does not count twice."""
 
     cost: float | None
+    """Summed likewise; None where no price is known, and where currencies are mixed."""
+
+    currency: str | None
+    costs: Mapping[str, float]
+    """By currency, for traces that paid in several."""
+
     input_preview: str | None
     output_preview: str | None
     models: Sequence[str]

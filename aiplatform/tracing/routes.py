@@ -1,4 +1,4 @@
-"""`/api/v1/traces` and `/api/v1/scores`."""
+"""`/api/v1/traces`, `/api/v1/scores` and `/api/v1/prices`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from aiplatform.tracing.model import (
     TraceSort,
     TraceSummary,
 )
+from aiplatform.tracing.price_routes import build_price_routes
 from aiplatform.tracing.query import read_filter
 from aiplatform.tracing.routes_keep import add_keep_routes
 from aiplatform.tracing.service import MAX_PAGE, Traces
@@ -119,6 +120,7 @@ def build_routes(service: Traces) -> Routes:
         score = service.add_score(caller.scope, principal=caller.principal, **body.model_dump())
         return score_json(score)
 
+    routes.routes.extend(build_price_routes(service.prices).routes)
     return routes
 
 

@@ -30,6 +30,7 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.prices import Prices
 from aiplatform.tracing.redaction_service import Redaction
 from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
 from aiplatform.tracing.textindex import TextIndex, open_index
@@ -59,6 +60,7 @@ class Traces:
         self.clock: Clock = clock or SystemClock()
         self.index: TextIndex = open_index(database, index_path)
         self.incoming = Ingest(database, self.clock)
+        self.prices = Prices(database, self.clock)
         self.redaction = Redaction(database, self.clock)
         self.exports = Exports(self, database)
         self.retention = Retention(database, self.clock)

@@ -12,6 +12,7 @@ from aiplatform.storage.tables.base import ID, tenant_table
 TRACE_ID: Final = String(32)
 SPAN_ID: Final = String(16)
 RESOURCE_KEY: Final = String(32)
+CURRENCY: Final = String(3)
 
 spans = tenant_table(
     "spans",
@@ -36,6 +37,7 @@ spans = tenant_table(
     Column("error", Text),
     Column("resource_key", RESOURCE_KEY, nullable=False),
     Column("raw", LargeBinary, nullable=False),  # opentelemetry.proto.trace.v1.Span
+    Column("currency", CURRENCY),  # of the cost
     project_key=True,
     postgresql_partition_by="RANGE (day)",
 )
@@ -64,7 +66,7 @@ traces = tenant_table(
     Column("cache_read_tokens", BigInteger),
     Column("cache_write_tokens", BigInteger),
     Column("reasoning_tokens", BigInteger),
-    Column("cost", Float),
+    Column("cost", Float),  # empty where currencies are mixed
     Column("input_preview", Text),
     Column("output_preview", Text),
     Column("models", Text, nullable=False),  # names between line feeds, one before and one after each
@@ -76,6 +78,8 @@ traces = tenant_table(
     Column("last_day", Integer, nullable=False),
     Column("updated_ns", BigInteger, nullable=False),
     Column("is_settled", Boolean, nullable=False),  # no: its figures were carried forward, and are to be summed again
+    Column("currency", CURRENCY),
+    Column("costs", Text),  # JSON, amount by currency, where they are mixed
     Index("ix_traces_newest", "tenant_id", "project_id", "start_ns"),
     project_key=True,
 )
@@ -111,6 +115,22 @@ span_texts = tenant_table(
     Column("words", ARRAY(Text).with_variant(Text(), "sqlite"), nullable=False),
     Index("ix_span_texts_words", "words", postgresql_using="gin"),
     project_key=True,
+)
+
+model_prices = tenant_table(
+    "model_prices",
+    # A tenant's own prices per million tokens; they come before the list that ships with the platform.
+    Column("provider", String(64), primary_key=True),  # empty: whoever bills
+    Column("model", String(200), primary_key=True),  # lower case; * stands for any end
+    Column("valid_from_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", CURRENCY, nullable=False),
+    Column("input", Float),
+    Column("output", Float),
+    Column("cache_read", Float),
+    Column("cache_write", Float),
+    Column("principal", Text, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    project=False,
 )
 
 scores = tenant_table(

@@ -2,20 +2,29 @@
 
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
 from aiplatform.tracing.store.policies import remove_policies
+from aiplatform.tracing.store.prices import MAX_PRICES, OwnPrice, own_prices, put_price, remove_price
 from aiplatform.tracing.store.reading import freshness, span, tree
 from aiplatform.tracing.store.removal import delete_scope, is_erased
+from aiplatform.tracing.store.repricing import RepricedPiece, reprice
 from aiplatform.tracing.store.scores import put_score, scores
 from aiplatform.tracing.store.settling import settle
 from aiplatform.tracing.store.writing import write
 
 __all__ = [
+    "MAX_PRICES",
+    "OwnPrice",
+    "RepricedPiece",
     "delete_scope",
     "freshness",
     "histogram",
     "is_erased",
     "list_traces",
+    "own_prices",
+    "put_price",
     "put_score",
     "remove_policies",
+    "remove_price",
+    "reprice",
     "scores",
     "settle",
     "span",

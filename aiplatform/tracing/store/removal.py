@@ -15,7 +15,16 @@ from sqlalchemy import ColumnElement, delete, func, select
 
 from aiplatform.core.ids import new_id
 from aiplatform.storage.database import Transaction
-from aiplatform.storage.tables.tracing import scores, span_changes, span_logs, span_resources, span_texts, spans, traces
+from aiplatform.storage.tables.tracing import (
+    model_prices,
+    scores,
+    span_changes,
+    span_logs,
+    span_resources,
+    span_texts,
+    spans,
+    traces,
+)
 from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows, run
 from aiplatform.tracing.store.writing import EMPTY_COLUMNS, EMPTY_VALUES, ERASED, key_of
 
@@ -136,6 +145,8 @@ def delete_scope(tx: Transaction) -> None:
     """Delete every row that the transaction's scope reaches. Repeating it changes nothing."""
     for table in (scores, span_changes, span_logs, span_texts, spans, span_resources, traces):
         tx.execute(delete(table))
+    if tx.scope.project_id is None:  # prices belong to the tenant as a whole
+        tx.execute(delete(model_prices))
 
 
 def _tell_index(tx: Transaction, keys: Sequence[Any], now_ns: int) -> None:

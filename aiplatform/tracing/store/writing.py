@@ -8,7 +8,8 @@ spans for each batch of 512 would make the cost of a trace quadratic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
@@ -20,22 +21,33 @@ from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.otlp import Export
 from aiplatform.tracing.preview import previews
 from aiplatform.tracing.store.logs import TELLING_KINDS, WaitingLogs, distinct, insert_logs, join_logs
+from aiplatform.tracing.store.prices import PricesAtHand
 from aiplatform.tracing.store.scores import put_score
 from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, listed, rows, run
-from aiplatform.tracing.tree import TOKEN_NAMES, Figures, StoredBone, add_tokens, figures, leaf_tokens, root_of
+from aiplatform.tracing.tree import (
+    TOKEN_NAMES,
+    Figures,
+    StoredBone,
+    add_costs,
+    add_tokens,
+    figures,
+    leaf_costs,
+    leaf_tokens,
+    root_of,
+)
 
 LARGE_TRACE: Final = 4_096
 
 SPAN_COLUMNS: Final = (
     "trace_id", "span_id", "day", "parent_id", "name", "kind", "status", "start_ns", "duration_ns", "service", "model",
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "error",
-    "resource_key", "raw",
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost", "currency",
+    "error", "resource_key", "raw",
 )  # fmt: skip
 TRACE_COLUMNS: Final = (
     "trace_id", "name", "status", "start_ns", "duration_ns", "root_span_id", "has_root", "num_spans", "num_errors",
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
-    "input_preview", "output_preview", "models", "kinds", "service", "session_id", "user_id", "first_day", "last_day",
-    "updated_ns", "is_settled",
+    "cost", "currency", "costs", "input_preview", "output_preview", "models", "kinds", "service", "session_id",
+    "user_id", "first_day", "last_day", "updated_ns", "is_settled",
 )  # fmt: skip
 _EMPTY: Final[dict[str, Any]] = {
     "status": "", "start_ns": 0, "duration_ns": 0, "has_root": False, "num_spans": 0, "num_errors": 0, "models": "",
@@ -49,7 +61,9 @@ ERASED: Final = "erased"
 _PREVIOUS: Final = ", ".join(TRACE_COLUMNS)
 
 
-def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns: int) -> int:
+def write(
+    tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns: int, prices: PricesAtHand | None = None
+) -> int:
     """Store what some requests send to one project; returns how many spans were new.
 
     Args:
@@ -57,7 +71,10 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         exports: At least one.
         change_id: A fresh id of this batch, for the text index to follow.
         now_ns: The platform's clock.
+        prices: What this process remembers of prices from batch to batch.
     """
+    prices = prices or PricesAtHand()
+    prices.begin()
     batch = _one_of_each(span for export in exports for span in export.spans)
     records = distinct(record for export in exports for record in export.logs)
     judged = sorted((score for export in exports for score in export.scores), key=lambda score: score.score_id)
@@ -85,6 +102,7 @@ def write(tx: Transaction, exports: Sequence[Export], *, change_id: str, now_ns:
         new, replaced = _news(tx, trace_id, arrivals, stored)
         if not new:
             continue
+        prices.put_on(tx, new)
         fresh.extend(new)
         if is_large:
             summed = _carried_forward(previous, new, len(replaced))
@@ -108,6 +126,7 @@ def figure_values(summed: Figures) -> dict[str, Any]:
     """Columns of `traces` that figures fill."""
     return {
         **dict(zip(TOKEN_NAMES, summed.tokens, strict=True)),
+        **_cost_values(summed.costs),
         "name": summed.name,
         "status": summed.status,
         "start_ns": summed.start_ns,
@@ -122,6 +141,22 @@ def figure_values(summed: Figures) -> dict[str, Any]:
         "first_day": summed.first_day,
         "last_day": summed.last_day,
     }
+
+
+def _cost_values(costs: Mapping[str, float]) -> dict[str, Any]:
+    """One currency is a figure that can be compared; several are kept apart and never added."""
+    if len(costs) == 1:
+        ((currency, amount),) = costs.items()
+        return {"cost": amount, "currency": currency, "costs": None}
+    return {"cost": None, "currency": None, "costs": json.dumps(costs) if costs else None}
+
+
+def costs_in(row: Any) -> dict[str, float]:
+    """A trace's costs by currency, from its row."""
+    if row.costs:
+        found: dict[str, float] = json.loads(row.costs)
+        return found
+    return {} if row.cost is None or row.currency is None else {row.currency: row.cost}
 
 
 def joined(words: Iterable[str]) -> str:
@@ -293,6 +328,7 @@ def _carried_forward(previous: Any, new: Sequence[Arrival], num_replaced: int) -
         num_spans=previous.num_spans + len(new) - num_replaced,
         num_errors=previous.num_errors + arrived.num_errors,
         tokens=add_tokens(old_tokens, leaf_tokens(new)),
+        costs=add_costs(costs_in(previous), leaf_costs(new)),
         models=tuple(sorted({*split(previous.models), *arrived.models})),
         kinds=tuple(sorted({*split(previous.kinds), *arrived.kinds})),
         first_day=min(previous.first_day, arrived.first_day),
@@ -310,7 +346,8 @@ def _span_row(span: Arrival) -> tuple[Any, ...]:
     return (
         span.trace_id, span.span_id, span.day, span.parent_id, span.name, span.kind, span.status, span.start_ns,
         span.duration_ns, span.service, span.model, span.input_tokens, span.output_tokens, span.cache_read_tokens,
-        span.cache_write_tokens, span.reasoning_tokens, span.error, span.resource_key, span.raw,
+        span.cache_write_tokens, span.reasoning_tokens, span.cost, span.currency, span.error, span.resource_key,
+        span.raw,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.tracing.model import KIND_NAMES, STATUS_NAMES, SpanKind, Status, TraceFilter, TraceSort
+from aiplatform.tracing.tree import add_costs
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import buckets_for, columns_for
 from aiplatform.ui.site import BASE, Site, Visit, problem_of
@@ -84,7 +85,6 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
     for score in services.traces.scores(scope, trace_ids=[item.trace_id for item in items]) if items else ():
         scores.setdefault(score.trace_id, []).append(score)
     durations = sorted(item.duration_ns for item in items)
-    costs = [item.cost for item in items if item.cost is not None]
     return {
         "page": page,
         "problem": problem,
@@ -95,7 +95,7 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
         "bucket": formatting.round_duration(slices.width_ns),
         "p50": durations[len(durations) // 2] if durations else None,
         "p95": durations[int(len(durations) * 0.95)] if durations else None,
-        "cost": sum(costs) if costs else None,
+        "cost": add_costs(*(item.costs for item in items)),
         "total": total,
         "failed": failed,
         "slow_from": durations[int(len(durations) * 0.95)] if len(durations) >= 20 else None,
