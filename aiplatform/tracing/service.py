@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.clock import Clock, SystemClock
@@ -28,12 +29,15 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.textindex import TextIndex, open_index
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aiplatform.storage.database import Database
+    from sqlalchemy import ColumnElement
+
+    from aiplatform.storage.database import Database, Transaction
 
 MAX_PAGE: Final = 500
 INDEX_PERIOD_S: Final = 0.5
@@ -89,15 +93,22 @@ class Traces:
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidError(N_("A page cannot hold {limit!r} traces."), hint=N_("Ask for 1 to 500."), limit=limit)
         where = where or TraceFilter()
-        matches = None
-        if where.text and where.text.strip():
+        has_text = bool(where.text and where.text.strip())
+        is_indexed = has_text or (where.query is not None and uses_index(where.query))
+        if is_indexed:
             self.update_index()
-            matches = self.index.search(scope, where.text, from_ns=where.from_ns, to_ns=where.to_ns)
-        with self._database.read(scope) as tx:
-            found = store.list_traces(tx, where, matches=matches, sort=sort, limit=limit, page=page)
-        if matches is None:
+        matches = None
+        if has_text:
+            matches = self.index.search(scope, where.text or "", from_ns=where.from_ns, to_ns=where.to_ns)
+        with self._reading(scope, where) as (tx, condition):
+            found = store.list_traces(
+                tx, where, matches=matches, sort=sort, limit=limit, page=page, condition=condition
+            )
+        if not is_indexed:
             return found
-        return store.with_search(found, freshness=self.freshness(scope), is_cut=matches.is_cut)
+        return store.with_search(
+            found, freshness=self.freshness(scope), is_cut=matches is not None and matches.is_cut
+        )
 
     def get(self, scope: Scope, trace_id: str) -> TraceTree:
         """A trace with its tree and its scores.
@@ -132,8 +143,10 @@ class Traces:
 
         Words of the filter are left out of the count, all its other fields hold.
         """
-        with self._database.read(scope) as tx:
-            return store.histogram(tx, where, from_ns=from_ns, to_ns=to_ns, num_buckets=num_buckets)
+        with self._reading(scope, where) as (tx, condition):
+            return store.histogram(
+                tx, where, from_ns=from_ns, to_ns=to_ns, num_buckets=num_buckets, condition=condition
+            )
 
     def add_score(
         self,
@@ -213,6 +226,18 @@ class Traces:
         self.index.delete(scope)
         with self._database.transaction(scope) as tx:
             store.delete_scope(tx)
+
+    @contextmanager
+    def _reading(
+        self, scope: Scope, where: TraceFilter
+    ) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:
+        """A transaction that reads, and the condition of the filter's query in it."""
+        if where.query is None:
+            with self._database.read(scope) as tx:
+                yield tx, None
+            return
+        with self.index.reader().read(scope) as tx:
+            yield tx, store.query_condition(tx, where.query, self.index.sql, now_ns=self.clock.now_ns())
 
     def close(self) -> None:
         """Commit what waits, then let go of files and threads."""

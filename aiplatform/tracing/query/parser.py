@@ -28,7 +28,10 @@ from aiplatform.tracing.query.fields import find, nearest
 from aiplatform.tracing.query.tree import Node, Not, Relation, Span, Words, every, some
 
 MAX_CHARACTERS: Final = 4000
-MAX_DEPTH: Final = 40
+MAX_DEPTH: Final = 16
+"""Levels of a query; SQLite reads no statement that is nested about a hundred deep, and some levels take several."""
+
+SPAN_LEVELS: Final = 3
 MAX_CONDITIONS: Final = 100
 
 _KEYWORDS: Final = frozenset({"and", "or", "not", "exists", "in", "like", "under", "child"})
@@ -181,19 +184,20 @@ class _Parser(Conditions):
             self.fail(
                 N_("A span does not stand inside of another one's conditions (column {column})."), end=self.place + 5
             )
+        self.depth += SPAN_LEVELS
         self.in_span = True
         self.place += len("span")
         where = self._group()
         self.in_span = False
         relation = _RELATION.match(self.text, self.place)
         if relation is None:
+            self.depth -= SPAN_LEVELS
             return Span(where)
         self.place = relation.end()
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
+        if self.depth >= MAX_DEPTH:
             self.fail(N_("The query is nested too deeply (column {column})."), start=start, end=start + 1)
         other = self._related()
-        self.depth -= 1
+        self.depth -= SPAN_LEVELS
         return Span(where, Relation(" ".join(relation[1].lower().split())), other)
 
     def _words(self) -> Words:

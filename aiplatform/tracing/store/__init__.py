@@ -4,6 +4,7 @@ from aiplatform.tracing.store.listing import histogram, list_traces, with_search
 from aiplatform.tracing.store.reading import freshness, span, tree
 from aiplatform.tracing.store.removal import delete_scope
 from aiplatform.tracing.store.scores import put_score, scores
+from aiplatform.tracing.store.searching import query_condition
 from aiplatform.tracing.store.settling import settle
 from aiplatform.tracing.store.writing import write
 
@@ -13,6 +14,7 @@ __all__ = [
     "histogram",
     "list_traces",
     "put_score",
+    "query_condition",
     "scores",
     "settle",
     "span",

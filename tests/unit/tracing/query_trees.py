@@ -74,7 +74,7 @@ def leaves(*, in_span: bool) -> st.SearchStrategy[Node]:
 def trees(*, in_span: bool = False) -> st.SearchStrategy[Node]:
     """Whole queries."""
     base = leaves(in_span=in_span) if in_span else leaves(in_span=False) | spans()
-    return st.recursive(base, _joined, max_leaves=8)
+    return st.recursive(base, _joined, max_leaves=8).filter(is_shallow)
 
 
 def spans() -> st.SearchStrategy[Span]:
@@ -86,6 +86,19 @@ def spans() -> st.SearchStrategy[Span]:
     )
 
 
+def is_shallow(node: Node, level: int = 1) -> bool:
+    """Whether a tree is within the depth that the language allows."""
+    match node:
+        case Not(of=inner):
+            return is_shallow(inner, level + 2)
+        case Every(of=several) | Some(of=several):
+            return all(is_shallow(each, level + 2) for each in several)
+        case Span(where=where, other=other):
+            return is_shallow(where, level + 4) and (other is None or is_shallow(other, level + 4))
+        case _:
+            return level <= 16
+
+
 def _joined(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     several = st.lists(inner, min_size=2, max_size=3)
     return several.map(every) | several.map(some) | inner.map(Not)
@@ -95,4 +108,4 @@ def _field(name: str) -> Name:
     return Name(Space.FIELD, name)
 
 
-__all__ = ["Every", "Some", "leaves", "spans", "trees", "words"]
+__all__ = ["is_shallow", "leaves", "spans", "trees", "words"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import suppress
 
 import pytest
@@ -103,9 +102,9 @@ def test_any_part_of_a_line_is_read_or_refused_with_a_column(node: Node, data: s
         ("cost:[1 2]", 6, "", "query.syntax"),
         ("model in ()", 10, "", "query.syntax"),
         ("span(span(a))", 6, "", "query.syntax"),
-        ("span(session:x)", 6, "", "query.unknown_field"),
+        ("span(sessions:x spans > 3)", 17, "", "query.unknown_field"),
         ("name = ", 8, "", "query.syntax"),
-        ("(" * 50 + "a" + ")" * 50, 41, "", "query.syntax"),
+        ("(" * 50 + "a" + ")" * 50, 17, "", "query.syntax"),
         ("x" * 4001, 1, "", "query.too_long"),
         ("a:b OR " * 100 + "c", 701, "", "query.syntax"),
     ],
@@ -123,10 +122,9 @@ def test_the_caret_stands_under_wide_characters_too() -> None:
     assert caught.value.localized_hint("en") == "退款 cost > x\n     ^^^^^^^^"
 
 
-def test_the_deepest_query_fits_the_stack() -> None:
-    deepest = "NOT " * 39 + "a"
-    assert len(list(walk(parse(deepest).node))) == 40  # type: ignore[arg-type]
-    assert sys.getrecursionlimit() >= 1000
+def test_the_deepest_query_is_read() -> None:
+    deepest = "NOT " * 15 + "a"
+    assert len(list(walk(parse(deepest).node))) == 16  # type: ignore[arg-type]
 
 
 ALPHABET = "ab^$.|*+?(){},1[]-\\d"
