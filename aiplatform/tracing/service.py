@@ -29,6 +29,7 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.query.complete import Completion, choices_at, names_at, own_names, own_values, place_of
 from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.textindex import TextIndex, open_index
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from aiplatform.storage.database import Database, Transaction
 
 MAX_PAGE: Final = 500
+MAX_COMPLETIONS: Final = 100
 INDEX_PERIOD_S: Final = 0.5
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -109,6 +111,36 @@ class Traces:
         return store.with_search(
             found, freshness=self.freshness(scope), is_cut=matches is not None and matches.is_cut
         )
+
+    def complete(self, scope: Scope, text: str, at: int | None = None, *, limit: int = 20) -> Completion:
+        """Ways to go on with a query that is being typed: fields, names and values that this project has.
+
+        Args:
+            scope: Tenant and project.
+            text: The query as far as it is written.
+            at: Where the cursor stands, in characters; by default at its end.
+            limit: Suggestions at most, 1 to 100.
+
+        Raises:
+            InvalidError: The limit is not one.
+        """
+        if not 1 <= limit <= MAX_COMPLETIONS:
+            raise InvalidError(N_("There are 1 to 100 suggestions, not {limit!r}."), limit=limit)
+        at = len(text) if at is None else max(0, min(at, len(text)))
+        place = place_of(text, at)
+        if place is None:
+            return Completion(start=at, end=at, items=())
+        items = choices_at(place)
+        if items is None and place.name is None and place.space is None:
+            items = names_at(place, after_has=text[: place.start].lower().endswith("has:"))
+        if items is None:
+            with self.index.reader().read(scope) as tx:
+                if place.space is not None:
+                    names = store.seen_names(tx, self.index.sql, place.space, place.typed, limit)
+                    items = own_names(place.space, names)
+                elif place.name is not None:
+                    items = own_values(store.seen_values(tx, self.index.sql, place.name, place.typed, limit))
+        return Completion(start=place.start, end=place.end, items=tuple((items or [])[:limit]))
 
     def get(self, scope: Scope, trace_id: str) -> TraceTree:
         """A trace with its tree and its scores.

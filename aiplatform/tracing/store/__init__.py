@@ -1,5 +1,6 @@
 """Spans, traces and scores in SQL: written in batches, read by page, by trace and by span."""
 
+from aiplatform.tracing.store.completing import seen_names, seen_values
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
 from aiplatform.tracing.store.reading import freshness, span, tree
 from aiplatform.tracing.store.removal import delete_scope
@@ -16,6 +17,8 @@ __all__ = [
     "put_score",
     "query_condition",
     "scores",
+    "seen_names",
+    "seen_values",
     "settle",
     "span",
     "tree",

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, text
 
 from aiplatform.storage.database import Transaction
 from aiplatform.tracing.attribute_values import name_in_index
+from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.query.automaton import found
 from aiplatform.tracing.query.tree import (
     MAX_TEXT,
@@ -299,6 +300,8 @@ class Compiler:
         found: list[str] = []
         for part in where.of if isinstance(where, Every) else (where,):
             match part:
+                case Compare(value=SpanKind.OTHER):
+                    pass  # no trace says that it holds such spans
                 case Compare(name=Name(space=Space.FIELD, name="kind" | "model"), op=Op.EQUAL):
                     found.append(self._joined(part, _JOINED[part.name.name]))
                 case Compare(name=Name(space=Space.FIELD, name="status"), op=Op.EQUAL, value="error"):

@@ -144,7 +144,7 @@ def a_leaf(chance: random.Random, *, in_span: bool) -> Node:
         case 7:
             return Exists(chance.choice([*texts, *numbers, Name(Space.SCORE, ""), Name(Space.ATTRIBUTES, "list")]))
         case 8:
-            own = [Compare(name_is(Space.FIELD, "kind"), one(Op.EQUAL, Op.NOT_EQUAL), one("llm", "tool", "agent"))]
+            own = [Compare(name_is(Space.FIELD, "kind"), one(Op.EQUAL, Op.NOT_EQUAL), one("llm", "tool", "agent", "other"))]
             own += [Compare(name_is(Space.FIELD, "status"), Op.EQUAL, one("ok", "error"))]
             own += [Compare(name_is(Space.SCORE, "verdict"), Op.EQUAL, one("good", "true", "no"))]
             own += [Compare(name_is(Space.ATTRIBUTES, "list"), Op.EQUAL, one("a", "d"))]
@@ -244,7 +244,8 @@ class Oracle:
         found: dict[str, list[Any]] = {
             "name": [own.name],
             "status": ["error" if own.error else "ok"],
-            "kind": [each.kind for each in spans],
+            # A trace names the kinds of its spans that have one of their own.
+            "kind": [each.kind for each in spans if span is not None or each.kind != "other"],
             "duration": [end_ns - own.start_ns],
             "start": [own.start_ns],
             "errors": [sum(each.error is not None for each in spans)],
@@ -363,13 +364,13 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.mark.usefixtures("way")
 def test_random_queries_find_what_a_look_at_every_span_finds(traces: Traces) -> None:
     chance = random.Random(20261124)
-    fakes = [a_trace(number, chance) for number in range(1, 26)]
+    fakes = [a_trace(number, chance) for number in range(1, 21)]
     store(traces, SCOPE, fakes)
     store(traces, RIVAL, [a_trace(number, chance) for number in range(1, 26)])
     store(traces, LAB, [a_trace(number, chance) for number in range(20, 40)])
     oracles = {trace_id_of(fake.number).hex(): Oracle(fake) for fake in fakes}
     answers = []
-    for _ in range(250):
+    for _ in range(120):
         node = a_tree(chance, 3)
         assert parse(show(node)).node == node
         expected = {trace_id for trace_id, oracle in oracles.items() if oracle.meets(node)}
@@ -379,7 +380,7 @@ def test_random_queries_find_what_a_look_at_every_span_finds(traces: Traces) -> 
         page = traces.list(SCOPE, filter_of(Not(Not(node))), limit=100)
         assert {item.trace_id for item in page.items} == expected, show(node)
         answers.append(len(expected))
-    assert sum(0 < answer < 25 for answer in answers) > 100, "queries that tell traces apart"
+    assert sum(0 < answer < 20 for answer in answers) > 50, "queries that tell traces apart"
 
 
 DEEPEST = [
