@@ -108,9 +108,7 @@ class Traces:
             )
         if not is_indexed:
             return found
-        return store.with_search(
-            found, freshness=self.freshness(scope), is_cut=matches is not None and matches.is_cut
-        )
+        return store.with_search(found, freshness=self.freshness(scope), is_cut=matches is not None and matches.is_cut)
 
     def complete(self, scope: Scope, text: str, at: int | None = None, *, limit: int = 20) -> Completion:
         """Ways to go on with a query that is being typed: fields, names and values that this project has.
@@ -260,9 +258,7 @@ class Traces:
             store.delete_scope(tx)
 
     @contextmanager
-    def _reading(
-        self, scope: Scope, where: TraceFilter
-    ) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:
+    def _reading(self, scope: Scope, where: TraceFilter) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:
         """A transaction that reads, and the condition of the filter's query in it."""
         if where.query is None:
             with self._database.read(scope) as tx:

@@ -76,15 +76,17 @@ class Conditions:
         self.place = 0
         self.in_span = False
 
-    @property
-    def at_end(self) -> bool:
+    def is_done(self) -> bool:
+        """Whether all is read."""
         return self.place >= len(self.text)
 
     def skip(self) -> None:
-        while not self.at_end and self.text[self.place].isspace():
+        """Go over white space."""
+        while not self.is_done() and self.text[self.place].isspace():
             self.place += 1
 
     def peek(self, mark: str) -> bool:
+        """Whether a mark stands here."""
         return self.text.startswith(mark, self.place)
 
     def head(self, place: int) -> _Head | None:
@@ -120,12 +122,14 @@ class Conditions:
         return self._compared(head, head.name)
 
     def fail(self, message: str, *, start: int | None = None, end: int | None = None, **fields: Any) -> NoReturn:
+        """Refuse the query, pointing at a part of it; by default at this place."""
         start = self.place if start is None else start
         end = start if end is None else end
         fields.setdefault("found", self.text[start:end])
         raise QueryError(message, source=self.text, start=start, end=end, **fields)
 
     def fail_unknown(self, written: str, near: str | None, start: int) -> NoReturn:
+        """Refuse a name, and say what was perhaps meant."""
         fields = {"name": written, "reason": "query.unknown_field", "known": ", ".join(fields_of(self.in_span))}
         end = start + len(written)
         if near:
@@ -168,8 +172,8 @@ class Conditions:
         raw = self._raw()
         try:
             value = read_value(fields_of(False)["start"], raw.text, is_quoted=raw.is_quoted)
-            assert isinstance(value, Ago | Instant)
-            return value
+            if isinstance(value, Ago | Instant):
+                return value
         except (ValueError, OverflowError):
             pass
         try:
@@ -217,8 +221,8 @@ class Conditions:
             return Exists(name) if raw.text.strip("*") == "" else Compare(name, Op.LIKE, self._pattern(name, raw.text))
         if field.kind is Kind.TIME and is_day(raw.text):
             day = self._value(head, field, name, raw)
-            assert isinstance(day, Instant)
-            return Between(name, day, Instant(day.ns + _DAY_NS - 1))
+            if isinstance(day, Instant):
+                return Between(name, day, Instant(day.ns + _DAY_NS - 1))
         if name == Name(Space.FIELD, "errors") and raw.text.lower() in _YES:
             return Compare(name, Op.ABOVE if _YES[raw.text.lower()] else Op.EQUAL, 0)
         value = self._value(head, field, name, raw)
@@ -277,12 +281,10 @@ class Conditions:
                 self._refuse(head, raw, _WANTED[Kind.NUMBER])
             ends.append(value)
         first, last = ends
-        if first is None and last is None:
-            return Exists(name)
-        if first is None or last is None:
-            known = last if first is None else first
-            assert known is not None
-            return Compare(name, Op.AT_MOST if first is None else Op.AT_LEAST, known)
+        if first is None:
+            return Exists(name) if last is None else Compare(name, Op.AT_MOST, last)
+        if last is None:
+            return Compare(name, Op.AT_LEAST, first)
         return Between(name, first, last)
 
     def _halves(self, raw: _Raw, low: str, high: str) -> tuple[_Raw, _Raw]:
@@ -301,7 +303,7 @@ class Conditions:
         self.skip()
         found: dict[tuple[type, Value], Value] = {}
         while not self.peek(")"):
-            if self.at_end or len(found) >= MAX_VALUES:
+            if self.is_done() or len(found) >= MAX_VALUES:
                 self.fail(N_("This parenthesis is not closed (column {column})."), start=start, end=start + 1)
             value = self._value(head, field, name, self._raw(_BARE_LISTED))
             found.setdefault((type(value), value), value)
@@ -376,7 +378,9 @@ class Conditions:
 _WANTED: Final = {
     Kind.CHOICE: N_("{value!r} is no value of {name!r} (column {column}). There are {choices}."),
     Kind.NUMBER: N_("{value!r} is no value of {name!r} (column {column}): it takes a number."),
-    Kind.DURATION: N_("{value!r} is no value of {name!r} (column {column}): it takes a time such as 500ms, 2s, 1.5min."),
+    Kind.DURATION: N_(
+        "{value!r} is no value of {name!r} (column {column}): it takes a time such as 500ms, 2s, 1.5min."
+    ),
     Kind.TIME: N_("{value!r} is no value of {name!r} (column {column}): it takes a time such as now-2h or 2026-11-20."),
 }
 _REFUSED: Final = N_("{value!r} is no value of {name!r} (column {column}).")

@@ -101,14 +101,14 @@ class _Parser(Conditions):
 
     def parsed(self) -> Parsed:
         self.skip()
-        if self.at_end:
+        if self.is_done():
             return Parsed(text=self.text, pieces=())
         start = self.place
         pieces = self._all()
         if self._joint(pieces[-1].node) == "or":
             node = self._rest_of_or(_joined(pieces))
             pieces = [Piece(node=node, start=start, end=self.place)]
-        if not self.at_end:
+        if not self.is_done():
             self.fail(N_("{found!r} does not belong here (column {column})."), end=self.place + 1)
         return Parsed(text=self.text, pieces=tuple(pieces))
 
@@ -134,7 +134,7 @@ class _Parser(Conditions):
             joint = self._joint(found[-1].node)
             if joint == "and":
                 self._take_joint()
-            elif joint == "or" or self.at_end or self.peek(")"):
+            elif joint == "or" or self.is_done() or self.peek(")"):
                 return found
             found.append(self._one())
 
@@ -154,7 +154,7 @@ class _Parser(Conditions):
         return Piece(node=node, start=start, end=end)
 
     def _node(self) -> Node:
-        if self.at_end or self.peek(")"):
+        if self.is_done() or self.peek(")"):
             self.fail(N_("A condition is missing (column {column})."))
         if self._joint(None) == "not":
             self._take_joint()
@@ -207,7 +207,8 @@ class _Parser(Conditions):
             self.place = len(self.text) if end < 0 else end + 1
             return Words((f'"{phrase}"',))
         match = _WORD.match(self.text, self.place)
-        assert match is not None, "what starts neither a group nor a phrase starts a word"
+        if match is None:
+            self.fail(N_("A condition is missing (column {column})."))
         self._refuse_misspelling(match)
         self.place = match.end()
         return Words((f'"{match[0]}"' if match[0].lower() in _KEYWORDS else match[0],))
@@ -241,8 +242,7 @@ class _Parser(Conditions):
 
     def _take_joint(self) -> None:
         match = _JOINT.match(self.text, self.place)
-        assert match is not None
-        self.place = match.end()
+        self.place = self.place if match is None else match.end()
         self.skip()
 
     def _is_condition(self, place: int, *, is_negated: bool = False) -> bool:
@@ -264,5 +264,3 @@ class _Parser(Conditions):
 
 def _joined(pieces: Sequence[Piece]) -> Node:
     return every(piece.node for piece in pieces)
-
-

@@ -28,6 +28,8 @@ from aiplatform.tracing.query.values import NUMBER, length_text, moment_text
 
 _PLAIN_NAME: Final = re.compile(r"[^\s:=<>!~()\"',.\\\[\]]+(?:\.[^\s:=<>!~()\"',.\\\[\]]+)*")
 
+_BARE_VALUE: Final = re.compile(r"[^\s\"'()\[\],*\\<>=!~:/.]+(?:\.?[^\s\"'()\[\],*\\<>=!~.]+)*")
+
 
 def show(node: Node) -> str:
     """The query that means a tree."""
@@ -87,7 +89,9 @@ def show_value(value: Value) -> str:
 
 def bare(value: str) -> str:
     """A text as it may stand after a colon: in quotes only where it must."""
-    if re.fullmatch(r"[^\s\"'()\[\],*\\<>=!~:/.]+(?:\.?[^\s\"'()\[\],*\\<>=!~.]+)*", value) and not NUMBER.fullmatch(value):
+    if re.fullmatch(r"[^\s\"'()\[\],*\\<>=!~:/.]+(?:\.?[^\s\"'()\[\],*\\<>=!~.]+)*", value) and not NUMBER.fullmatch(
+        value
+    ):
         return value
     return quoted(value)
 

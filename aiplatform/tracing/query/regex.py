@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
 from aiplatform.core.i18n import N_
 
@@ -112,13 +112,13 @@ class _Parser:
     def whole(self) -> Part:
         part = self._choice()
         if self.place < len(self.pattern):
-            _refuse(N_("a parenthesis is closed that was not opened"))
+            raise ExpressionError(N_("a parenthesis is closed that was not opened"))
         return part
 
     def _choice(self) -> Part:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            _refuse(N_("it is nested too deeply"))
+            raise ExpressionError(N_("it is nested too deeply"))
         branches = [self._branch()]
         while self._peek() == "|":
             self.place += 1
@@ -143,20 +143,20 @@ class _Parser:
         else:
             return atom
         if self._peek() in {"*", "+", "?", "{"} and self._peek():
-            _refuse(N_("two repetitions follow each other"))
+            raise ExpressionError(N_("two repetitions follow each other"))
         if isinstance(atom, Edge):
-            _refuse(N_("nothing stands there that can be repeated"))
+            raise ExpressionError(N_("nothing stands there that can be repeated"))
         return Repeat(atom, low, high)
 
     def _limits(self) -> tuple[int, int | None]:
         end = self.pattern.find("}", self.place)
         low_text, comma, high_text = self.pattern[self.place + 1 : max(end, 0)].partition(",")
         if end < 0 or not (low_text.isascii() and low_text.isdigit()) or (high_text and not high_text.isdigit()):
-            _refuse(N_("a repetition is written {{m,n}}"))
+            raise ExpressionError(N_("a repetition is written {{m,n}}"))
         low = int(low_text[:6])
         high = low if not comma else int(high_text[:6]) if high_text else None
         if low > MAX_REPEAT or (high is not None and not low <= high <= MAX_REPEAT):
-            _refuse(N_("a repetition is written {{m,n}}"))
+            raise ExpressionError(N_("a repetition is written {{m,n}}"))
         self.place = end + 1
         return low, high
 
@@ -166,11 +166,11 @@ class _Parser:
             case "(":
                 if self._peek() == "?":
                     if not self.pattern.startswith("?:", self.place):
-                        _refuse(N_("nothing looks around or is remembered"))
+                        raise ExpressionError(N_("nothing looks around or is remembered"))
                     self.place += 2
                 part = self._choice()
                 if self._peek() != ")":
-                    _refuse(N_("a parenthesis is not closed"))
+                    raise ExpressionError(N_("a parenthesis is not closed"))
                 self.place += 1
                 return part
             case "[":
@@ -182,7 +182,7 @@ class _Parser:
             case "\\":
                 return self._chars(self._escape())
             case "*" | "+" | "?" | "{":
-                _refuse(N_("nothing stands there that can be repeated"))
+                raise ExpressionError(N_("nothing stands there that can be repeated"))
             case _:
                 return self._chars(((ord(character), ord(character)),))
 
@@ -193,7 +193,7 @@ class _Parser:
         is_first = True
         while is_first or self._peek() != "]":
             if self.place >= len(self.pattern):
-                _refuse(N_("a set of characters is not closed"))
+                raise ExpressionError(N_("a set of characters is not closed"))
             is_first = False
             low = self._class_item()
             is_range = self._peek() == "-" and self.pattern[self.place + 1 : self.place + 2] not in {"]", ""}
@@ -201,7 +201,7 @@ class _Parser:
                 self.place += 1
                 high = self._class_item()
                 if len(low) != 1 or len(high) != 1 or low[0][0] != low[0][1] or high[0][0] < low[0][0]:
-                    _refuse(N_("a set of characters has a range without order"))
+                    raise ExpressionError(N_("a set of characters has a range without order"))
                 found.append((low[0][0], high[0][1]))
             else:
                 found.extend(low)
@@ -220,7 +220,7 @@ class _Parser:
         if character.lower() in _CLASSES and character.isascii():
             return _outside(_merged(_CLASSES[character.lower()]))
         if character.isascii() and character.isalnum() and character not in _ESCAPES:
-            _refuse(N_("a backslash stands before a letter that means nothing"))
+            raise ExpressionError(N_("a backslash stands before a letter that means nothing"))
         point = ord(_ESCAPES.get(character, character))
         return ((point, point),)
 
@@ -241,13 +241,9 @@ class _Parser:
 
     def _take(self) -> str:
         if self.place >= len(self.pattern):
-            _refuse(N_("it ends too early"))
+            raise ExpressionError(N_("it ends too early"))
         self.place += 1
         return self.pattern[self.place - 1]
-
-
-def _refuse(problem: str) -> NoReturn:
-    raise ExpressionError(problem)
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> Ranges:

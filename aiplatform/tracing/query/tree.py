@@ -162,17 +162,16 @@ Node = Compare | Between | OneOf | Exists | Words | Span | Not | Every | Some
 def every(nodes: Iterable[Node]) -> Node:
     """All of some conditions. Plain words side by side are looked for in one span, so they become one condition."""
     parts: list[Node] = []
-    place: int | None = None
+    terms: list[str] = []
+    place = 0
     for node in _flat(nodes, Every):
-        if not isinstance(node, Words):
-            parts.append(node)
-        elif place is None:
-            place = len(parts)
-            parts.append(node)
+        if isinstance(node, Words):
+            place = place if terms else len(parts)
+            terms.extend(node.terms)
         else:
-            before = parts[place]
-            assert isinstance(before, Words)
-            parts[place] = Words((*before.terms, *node.terms))
+            parts.append(node)
+    if terms:
+        parts.insert(place, Words(tuple(terms)))
     return parts[0] if len(parts) == 1 else Every(tuple(parts))
 
 
@@ -208,8 +207,9 @@ def uses_index(node: Node) -> bool:
 
 
 def _is_indexed(node: Node) -> bool:
-    named = isinstance(node, Compare | Between | OneOf | Exists)
-    return named and (node.name.space in {Space.ATTRIBUTES, Space.METADATA} or node.name == TAG)
+    if not isinstance(node, Compare | Between | OneOf | Exists):
+        return False
+    return node.name.space in {Space.ATTRIBUTES, Space.METADATA} or node.name == TAG
 
 
 TAG: Final = Name(Space.FIELD, "tag")

@@ -1,7 +1,7 @@
 """A query's tree as a SQL condition on rows of `traces`.
 
-Every condition is true or false, never unknown, so that NOT is the opposite everywhere. Values are parameters; of what a
-user wrote nothing stands in the statement itself. Each table that is read is limited to tenant and project here, as
+Every condition is true or false, never unknown, so that NOT is the opposite everywhere. Values are parameters; of what
+a user wrote nothing stands in the statement itself. Each table that is read is limited to tenant and project here, as
 the statement around it is by `storage.scoping`.
 """
 
@@ -142,7 +142,7 @@ class Compiler:
         name = leaf.name
         if name.space is Space.SCORE:
             own = self._score_condition(leaf)
-            return f"traces.trace_id IN (SELECT c.trace_id FROM scores c WHERE {self._in('c')} AND {own})"
+            return f"traces.trace_id IN (SELECT c.trace_id FROM scores c WHERE {self._in('c')} AND {own})"  # noqa: S608
         if name.space is not Space.FIELD or name == TAG:
             return self._attribute_of_trace(leaf)
         if name.name in _JOINED:
@@ -155,7 +155,7 @@ class Compiler:
         if name.space is Space.SCORE:
             own = self._score_condition(leaf)
             at = f"c.trace_id = {span}.trace_id AND c.span_id = {span}.span_id"
-            return f"EXISTS (SELECT 1 FROM scores c WHERE {self._in('c')} AND {at} AND {own})"
+            return f"EXISTS (SELECT 1 FROM scores c WHERE {self._in('c')} AND {at} AND {own})"  # noqa: S608
         if name.space is not Space.FIELD or name == TAG:
             where = f" AND {{table}}.trace_id = {span}.trace_id AND {{table}}.span_id = {span}.span_id"
             ids, _ = self._value_ids(leaf)
@@ -241,7 +241,7 @@ class Compiler:
             # So many that a walk through the newest traces soon meets enough of them.
             probe = self.index.spans_with_values(ids, " AND {table}.trace_id = traces.trace_id", is_probe=True)
             return f"EXISTS ({probe})"
-        return f"traces.trace_id IN (SELECT m.trace_id FROM ({spans}) m)"
+        return f"traces.trace_id IN (SELECT m.trace_id FROM ({spans}) m)"  # noqa: S608
 
     def _listed(self, trace_ids: Iterable[str]) -> str:
         names = ", ".join(f"'{trace_id}'" for trace_id in sorted(trace_ids) if _is_hex(trace_id))
@@ -251,7 +251,7 @@ class Compiler:
         """Values that meet a condition: their numbers where they are few, else the statement that selects them."""
         own = self._compare.condition(leaf, text="v.text", number="v.number", max_text=MAX_TEXT)
         name = self._bind(_index_name(leaf.name))
-        sql = f"SELECT v.value_id FROM {self.index.values} v WHERE {self._in('v')} AND v.name = {name} AND {own}"
+        sql = f"SELECT v.value_id FROM {self.index.values} v WHERE {self._in('v')} AND v.name = {name} AND {own}"  # noqa: S608
         parameters = {key: self.parameters[key] for key in _PARAMETER.findall(sql)}
         few = self.tx.raw(f"{sql} LIMIT {MAX_VALUE_IDS + 1}", {**parameters, "project_id": project_of(self.tx)}).all()
         if len(few) > MAX_VALUE_IDS:
@@ -265,13 +265,13 @@ class Compiler:
         self._bind_scope()
         if span is not None:
             return f"({span}.trace_id, {span}.span_id) IN ({sql})"
-        return f"traces.trace_id IN (SELECT m.trace_id FROM ({sql}) m)"
+        return f"traces.trace_id IN (SELECT m.trace_id FROM ({sql}) m)"  # noqa: S608
 
     def _span_of_trace(self, node: Span) -> str:
         span = self._alias()
         at = f"{span}.trace_id = traces.trace_id AND {span}.day BETWEEN traces.first_day AND traces.last_day"
         own = self._chain(node, span)
-        exists = f"EXISTS (SELECT 1 FROM spans {span} WHERE {self._in(span)} AND {at} AND {own})"
+        exists = f"EXISTS (SELECT 1 FROM spans {span} WHERE {self._in(span)} AND {at} AND {own})"  # noqa: S608
         needed = self._needed(node.where)
         return f"{needed} AND {exists}" if needed else exists
 
@@ -283,7 +283,9 @@ class Compiler:
         at = f"{other}.trace_id = {span}.trace_id AND {other}.day BETWEEN traces.first_day AND traces.last_day"
         above = self._chain(node.other, other)
         if node.relation is Relation.CHILD_OF:
-            found = f"SELECT 1 FROM spans {other} WHERE {self._in(other)} AND {at} AND {other}.span_id = {span}.parent_id"
+            found = (
+                f"SELECT 1 FROM spans {other} WHERE {self._in(other)} AND {at} AND {other}.span_id = {span}.parent_id"  # noqa: S608
+            )
             return f"{own} AND EXISTS ({found} AND {above})"
         # UNION leaves out what was met already, so that spans that are each other's parents end too.
         up, step = f"up_{other}", f"step_{other}"
@@ -292,7 +294,7 @@ class Compiler:
             f"FROM spans {step} JOIN {up} ON {step}.span_id = {up}.id WHERE {self._in(step)} "
             f"AND {step}.trace_id = {span}.trace_id AND {step}.day BETWEEN traces.first_day AND traces.last_day)"
         )
-        found = f"SELECT 1 FROM {up} JOIN spans {other} ON {other}.span_id = {up}.id WHERE {self._in(other)} AND {at}"
+        found = f"SELECT 1 FROM {up} JOIN spans {other} ON {other}.span_id = {up}.id WHERE {self._in(other)} AND {at}"  # noqa: S608
         return f"{own} AND EXISTS ({walk} {found} AND {above})"
 
     def _needed(self, where: Node) -> str:
@@ -340,7 +342,8 @@ class Compiler:
 
 def _tokens(table: str) -> str:
     before, after = f"{table}.input_tokens", f"{table}.output_tokens"
-    return f"(CASE WHEN {before} IS NULL AND {after} IS NULL THEN NULL ELSE coalesce({before}, 0) + coalesce({after}, 0) END)"
+    both = f"coalesce({before}, 0) + coalesce({after}, 0)"
+    return f"(CASE WHEN {before} IS NULL AND {after} IS NULL THEN NULL ELSE {both} END)"
 
 
 def _index_name(name: Name) -> str:

@@ -10,8 +10,8 @@ from sqlalchemy import delete, text
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database, Transaction
 from aiplatform.storage.tables.tracing import attribute_values, span_attributes, span_texts
-from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.attribute_values import AttributeValue
+from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.query.regex import postgres_form
 from aiplatform.tracing.store.statements import IN_PROJECT, rows, run
 from aiplatform.tracing.textindex.changes import Change, SpanText, forget, oldest_changes, texts

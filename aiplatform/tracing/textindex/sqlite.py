@@ -242,7 +242,8 @@ def _take_out(connection: sqlite3.Connection, doc_id: int, scope: Scope, packed:
         "INSERT INTO words (words, rowid, scope, body) VALUES ('delete', ?, ?, ?)", (doc_id, _scope_word(scope), body)
     )
     connection.executemany(
-        "DELETE FROM doc_values WHERE value_id = ? AND doc_id = ?", [(value_id, doc_id) for value_id in _unpack(value_ids)]
+        "DELETE FROM doc_values WHERE value_id = ? AND doc_id = ?",
+        [(value_id, doc_id) for value_id in _unpack(value_ids)],
     )
 
 

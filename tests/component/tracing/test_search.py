@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import random
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from aiplatform.core.scope import Scope
 from aiplatform.testing.otlp import SECOND_NS, export_request, make_span, trace_id_of
-from aiplatform.tracing.model import ScoreSource, TraceSort
+from aiplatform.tracing.model import ScoreSource
 from aiplatform.tracing.query import filter_of, parse, read_filter, show
 from aiplatform.tracing.query.tree import (
     Between,
@@ -101,13 +100,15 @@ def a_trace(number: int, chance: random.Random) -> FakeTrace:
             FakeSpan(
                 number=index, parent=chance.randint(1, index - 1) if index > 1 else None, name=chance.choice(NAMES),
                 kind=chance.choice(list(KINDS)), start_ns=START_NS + number * SECOND_NS + index,
-                duration_ns=chance.choice([1, 2, 3]) * SECOND_NS, error=chance.choice([None, None, "Timeout here", "no"]),
+                duration_ns=chance.choice([1, 2, 3]) * SECOND_NS,
+                error=chance.choice([None, None, "Timeout here", "no"]),
                 attributes=attributes, metadata={"region": chance.choice(REGIONS)} if chance.random() < 0.5 else {},
                 words=" ".join(chance.sample(WORDS, chance.randint(0, 2))),
                 tokens=(chance.randint(0, 5), chance.randint(0, 5)) if chance.random() < 0.5 else None,
             )
         )  # fmt: skip
-    scores = [("relevance", chance.choice([0.1, 0.5, 0.9]), chance.choice([None, 1]))] if chance.random() < 0.5 else []
+    scores: list[tuple[str, Any, int | None]] = []
+    scores += [("relevance", chance.choice([0.1, 0.5, 0.9]), chance.choice([None, 1]))] if chance.random() < 0.5 else []
     scores += [("verdict", chance.choice(["good", "bad", True, False]), None)] if chance.random() < 0.5 else []
     return FakeTrace(number, spans, scores)
 
@@ -144,18 +145,25 @@ def a_leaf(chance: random.Random, *, in_span: bool) -> Node:
         case 7:
             return Exists(chance.choice([*texts, *numbers, Name(Space.SCORE, ""), Name(Space.ATTRIBUTES, "list")]))
         case 8:
-            own = [Compare(name_is(Space.FIELD, "kind"), one(Op.EQUAL, Op.NOT_EQUAL), one("llm", "tool", "agent", "other"))]
+            own = [
+                Compare(name_is(Space.FIELD, "kind"), one(Op.EQUAL, Op.NOT_EQUAL), one("llm", "tool", "agent", "other"))
+            ]
             own += [Compare(name_is(Space.FIELD, "status"), Op.EQUAL, one("ok", "error"))]
             own += [Compare(name_is(Space.SCORE, "verdict"), Op.EQUAL, one("good", "true", "no"))]
             own += [Compare(name_is(Space.ATTRIBUTES, "list"), Op.EQUAL, one("a", "d"))]
             own += [Compare(name_is(Space.FIELD, "error"), Op.CONTAINS, one("time", "x"))] if in_span else []
-            return chance.choice(own)
+            leaf: Node = chance.choice(own)
+            return leaf
         case 9:
             length = Compare(name_is(Space.FIELD, "duration"), chance.choice(orderings), Duration(2 * SECOND_NS))
-            start = Compare(name_is(Space.FIELD, "start"), chance.choice(orderings[2:]), Instant(START_NS + 9 * SECOND_NS))
-            return one(length, start)
+            start = Compare(
+                name_is(Space.FIELD, "start"), chance.choice(orderings[2:]), Instant(START_NS + 9 * SECOND_NS)
+            )
+            return length if chance.random() < 0.5 else start
         case _:
-            return Words(tuple(chance.sample(["refund", "late", "内部", '"refund late"', "timeout", "错误"], one(1, 2))))
+            return Words(
+                tuple(chance.sample(["refund", "late", "内部", '"refund late"', "timeout", "错误"], one(1, 2)))
+            )
 
 
 def a_tree(chance: random.Random, depth: int, *, in_span: bool = False) -> Node:
@@ -289,7 +297,7 @@ def holds(node: Compare | Between | OneOf | Exists, value: Any) -> bool:
             return any(is_equal(value, each, node.name) for each in values)
         case Between(low=low, high=high):
             number = number_of(value)
-            return number is not None and low <= number <= high  # type: ignore[operator]
+            return number is not None and low <= number <= high  # type: ignore[operator,type-var]
         case Compare(op=Op.EQUAL, value=wanted):
             return is_equal(value, wanted, node.name)
         case Compare(op=Op.NOT_EQUAL, value=wanted):
@@ -306,19 +314,24 @@ def holds(node: Compare | Between | OneOf | Exists, value: Any) -> bool:
             return text is not None and re.search(str(wanted), text, re.ASCII) is not None
         case Compare(op=op, value=wanted):
             number = number_of(value)
-            limit = wanted.ns if isinstance(wanted, Duration | Instant) else wanted
-            orders = {Op.ABOVE: operator.gt, Op.AT_LEAST: operator.ge, Op.BELOW: operator.lt, Op.AT_MOST: operator.le}
+            limit: Any = wanted.ns if isinstance(wanted, Duration | Instant) else wanted
+            orders: dict[Op, Any] = {
+                Op.ABOVE: operator.gt,
+                Op.AT_LEAST: operator.ge,
+                Op.BELOW: operator.lt,
+                Op.AT_MOST: operator.le,
+            }
             return number is not None and bool(orders[op](number, limit))
 
 
 def is_equal(value: Any, wanted: Any, name: Name) -> bool:
     wanted = wanted.ns if isinstance(wanted, Duration | Instant) else wanted
     if isinstance(wanted, int | float):
-        return number_of(value) == wanted
+        return bool(number_of(value) == wanted)
     text = text_of(value)
     if name.space is Space.SCORE and wanted in {"yes", "no", "true", "false"}:
         return text in {wanted, {"yes": "true", "no": "false"}.get(wanted, wanted)}
-    return text == wanted
+    return bool(text == wanted)
 
 
 def number_of(value: Any) -> float | None:
@@ -353,12 +366,12 @@ def store(traces: Traces, scope: Scope, fakes: list[FakeTrace]) -> None:
 
 
 @pytest.fixture(params=["listed", "walked"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Few matches are named in the statement, many are asked for trace by trace: both must find the same."""
     if request.param == "walked":
         monkeypatch.setattr(searching, "MAX_LISTED", 1)
         monkeypatch.setattr(searching, "MAX_VALUE_IDS", 1)
-    yield request.param
+    return str(request.param)
 
 
 @pytest.mark.usefixtures("way")
@@ -386,7 +399,7 @@ def test_random_queries_find_what_a_look_at_every_span_finds(traces: Traces) -> 
 DEEPEST = [
     "NOT (" * 7 + "attributes.code != 5 OR a" + ")" * 7,
     "(a OR " * 7 + "status:error b" + ")" * 7,
-    "NOT (" * 2 + "span(a OR NOT (kind:tool OR score.x > 1)) under span(NOT (attributes.x = 5)) child of span(-error:x)" + ")" * 2,
+    "NOT (NOT (span(a OR NOT (kind:tool OR score.x > 1)) under span(NOT (attributes.x = 5)) child of span(-error:x)))",
     "NOT (" * 5 + "span(attributes.x in (1, 2) OR score.y != 5)" + ")" * 5,
     "span(a) under span(b) under span(NOT (NOT (metadata.x exists OR name =~ /b/) OR b))",
     " OR ".join(f"attributes.x = {number}" for number in range(50)),
@@ -397,3 +410,123 @@ DEEPEST = [
 def test_the_deepest_queries_are_run(traces: Traces, line: str) -> None:
     store(traces, SCOPE, [a_trace(1, random.Random(1))])
     traces.list(SCOPE, read_filter(line))
+
+
+def found(traces: Traces, line: str, scope: Scope = SCOPE) -> list[str]:
+    page = traces.list(scope, read_filter(line), sort=TraceSort.OLDEST, limit=100)
+    assert page.freshness is None or page.freshness.is_current
+    return [item.trace_id[-2:] for item in page.items]
+
+
+def put(traces: Traces, *spans: SpanMessage, scope: Scope = SCOPE) -> None:
+    traces.ingest(scope, export_request(spans).SerializeToString())
+
+
+def test_what_a_finished_span_says_takes_the_place_of_what_its_pending_form_said(traces: Traces) -> None:
+    put(traces, make_span(start_ns=START_NS, duration_ns=None, attributes={"state": "begun", "kept": 1}))
+    assert found(traces, "attributes.state:begun") == ["01"]
+    put(traces, make_span(start_ns=START_NS, attributes={"state": "done", "kept": 1}))
+    assert found(traces, "attributes.state:begun") == []
+    assert found(traces, "attributes.state:done attributes.kept:1") == ["01"]
+
+
+def test_the_same_attribute_is_found_by_its_own_tenant_and_project_alone(traces: Traces) -> None:
+    for number, scope in enumerate((SCOPE, RIVAL, LAB), start=1):
+        put(traces, make_span(trace=number, start_ns=START_NS, attributes={"k": "v"}), scope=scope)
+        traces.add_score(
+            scope, trace_id=trace_id_of(number).hex(), name=f"own{number}", value="x", source=ScoreSource.CODE,
+            principal="t",
+        )  # fmt: skip
+    for line in ("attributes.k:v", "NOT attributes.k:x", "span(attributes.k:v)", "has:score", "span OR span", "name:*"):
+        for number, scope in enumerate((SCOPE, RIVAL, LAB), start=1):
+            assert found(traces, line, scope) == [f"{number:02d}"], line
+    traces.delete_scope(Scope(tenant_id="acme"))
+    assert found(traces, "attributes.k:v") == found(traces, "attributes.k:v", LAB) == []
+    assert found(traces, "attributes.k:v", RIVAL) == ["02"]
+    assert traces.complete(SCOPE, "attributes.").items == ()
+    put(traces, make_span(trace=7, start_ns=START_NS, attributes={"k": "v"}))
+    assert found(traces, "attributes.k:v") == ["07"]
+
+
+def test_suggestions_are_what_the_project_has(traces: Traces) -> None:
+    put(
+        traces,
+        make_span(name="answer", attributes={"http.code": 500, "we ird": "x y", "openinference.span.kind": "LLM"}),
+    )
+    put(traces, make_span(name="rival", attributes={"http.secret": "s"}), scope=RIVAL)
+    traces.update_index()
+
+    def texts(line: str, at: int | None = None, scope: Scope = SCOPE) -> list[str]:
+        return [each.text for each in traces.complete(scope, line, at).items]
+
+    assert texts("sta") == ["status:", "start:"]
+    assert texts("status:e") == ["error"]
+    assert texts("a OR -status:e") == ["error"]
+    assert texts("attributes.h") == ["attributes.http.code"]
+    assert texts("attributes.h", scope=RIVAL) == ["attributes.http.secret"]
+    assert texts("attributes.we") == ['attributes."we ird"']
+    assert texts('attributes."we ird":') == ['"x y"']
+    assert texts("attributes.http.code = ") == ['"500"']
+    assert texts("name:a") == ["answer"]
+    assert texts("kind in (tool, l") == ["llm"]
+    assert texts("span(err") == ["error:"]
+    assert texts("err") == ["errors:"]
+    assert texts("has:ses") == ["session"]
+    assert texts('"a phrase') == []
+    assert texts("cost:1") == []
+    line = "sta error"
+    completion = traces.complete(SCOPE, line, 3)
+    assert (completion.start, completion.end) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "evil", ["'; DROP TABLE traces; --", "%' OR '1'='1", ":tenant_id", "{table}", "\0\ud800", "!%_"]
+)
+def test_nothing_of_a_query_becomes_a_part_of_the_statement(traces: Traces, evil: str) -> None:
+    put(traces, make_span(start_ns=START_NS, attributes={"k": "v"}))
+    own = Name(Space.ATTRIBUTES, evil)
+    for name in (own, Name(Space.SCORE, evil), Name(Space.FIELD, "name"), Name(Space.FIELD, "model")):
+        for node in (
+            Compare(name, Op.EQUAL, evil),
+            Compare(name, Op.CONTAINS, evil),
+            Compare(name, Op.LIKE, f"*{evil}*"),
+            OneOf(name, (evil, "x")),
+            Span(Compare(own, Op.NOT_EQUAL, evil)),
+            Words((f'"{evil}"',)),
+        ):
+            assert traces.list(SCOPE, filter_of(Not(Not(node)))).items == [], node
+            assert len(traces.list(SCOPE, filter_of(Not(node))).items) == 1, node
+    traces.complete(SCOPE, f"attributes.{evil}")
+    traces.complete(SCOPE, f"attributes.k:{evil}")
+
+
+def test_pages_go_on_where_the_last_one_ended(traces: Traces) -> None:
+    put(
+        traces,
+        *(make_span(trace=number, start_ns=START_NS + number, attributes={"k": number % 2}) for number in range(20)),
+    )
+    where = read_filter("attributes.k:1 OR name:nothing")
+    seen: list[str] = []
+    page = None
+    while True:
+        part = traces.list(SCOPE, where, sort=TraceSort.OLDEST, limit=3, page=page)
+        seen += [item.trace_id for item in part.items]
+        page = part.next
+        if page is None:
+            break
+    assert seen == [trace_id_of(number).hex() for number in range(1, 20, 2)]
+
+
+def test_relative_times_are_counted_from_the_question(traces: Traces) -> None:
+    now_ns = traces.clock.now_ns()
+    put(
+        traces,
+        make_span(trace=1, start_ns=now_ns - 600 * SECOND_NS),
+        make_span(trace=2, start_ns=now_ns - 7200 * SECOND_NS),
+    )
+    assert found(traces, "since:1h") == ["01"]
+    assert found(traces, "start < now-1h OR cost > 1") == ["02"]
+    counts = traces.histogram(
+        SCOPE, read_filter("since:1h OR attributes.x:1"), from_ns=now_ns - 9000 * SECOND_NS, to_ns=now_ns, num_buckets=1
+    )
+    assert counts == [(1, 0)]

@@ -37,7 +37,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "project_id", "value_id", name=op.f("pk_attribute_values")),
     )
     for column in ("text", "number"):
-        op.create_index(f"ix_attribute_values_{column}", "attribute_values", ["tenant_id", "project_id", "name", column])
+        op.create_index(
+            f"ix_attribute_values_{column}", "attribute_values", ["tenant_id", "project_id", "name", column]
+        )
     op.create_table(
         "span_attributes",
         sa.Column("tenant_id", sa.String(length=40), nullable=False),
@@ -49,9 +51,7 @@ def upgrade() -> None:
             "tenant_id", "project_id", "value_id", "trace_id", "span_id", name=op.f("pk_span_attributes")
         ),
     )
-    op.create_index(
-        "ix_span_attributes_span", "span_attributes", ["tenant_id", "project_id", "trace_id", "span_id"]
-    )
+    op.create_index("ix_span_attributes_span", "span_attributes", ["tenant_id", "project_id", "trace_id", "span_id"])
     if op.get_bind().dialect.name == "postgresql":
         for table in TABLES:
             _protect(table)
