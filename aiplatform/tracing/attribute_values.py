@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from aiplatform.core.scope import Scope
 from aiplatform.tracing.normalise import metadata_of, tags_of
 from aiplatform.tracing.query.tree import MAX_TEXT, Space
-from aiplatform.tracing.query.values import NUMBER
+from aiplatform.tracing.query.values import NUMBER, storable
 from aiplatform.tracing.semconv import FIELD_OF, INDEXED_DOCUMENTS, INDEXED_MESSAGES, Field
 from aiplatform.tracing.values import attributes, unwrapped
 
@@ -127,5 +127,4 @@ def _number(text: str) -> float | None:
 
 
 def _clean(text: str, size: int) -> str:
-    cut = text[:size].replace("\0", " ")  # PostgreSQL holds no such character
-    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()  # nor half of a pair, which JSON may hold
+    return storable(text[:size])

@@ -31,6 +31,7 @@ from aiplatform.tracing.model import (
 from aiplatform.tracing.otlp import read_request
 from aiplatform.tracing.query.complete import Completion, choices_at, names_at, own_names, own_values, place_of
 from aiplatform.tracing.query.tree import uses_index
+from aiplatform.tracing.query.values import storable
 from aiplatform.tracing.textindex import TextIndex, open_index
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Traces:
         if not 1 <= limit <= MAX_COMPLETIONS:
             raise InvalidError(N_("There are 1 to 100 suggestions, not {limit!r}."), limit=limit)
         at = len(text) if at is None else max(0, min(at, len(text)))
-        place = place_of(text, at)
+        place = place_of(storable(text), at)
         if place is None:
             return Completion(start=at, end=at, items=())
         items = choices_at(place)

@@ -24,7 +24,7 @@ from aiplatform.tracing.query.tree import (
     Space,
     Value,
 )
-from aiplatform.tracing.query.values import NUMBER, is_day, read_length, read_value
+from aiplatform.tracing.query.values import NUMBER, is_day, read_length, read_value, storable
 
 MAX_VALUES: Final = 200
 _DAY_NS: Final = 86_400 * 10**9
@@ -72,7 +72,7 @@ class Conditions:
     """Reads single conditions from a place in a text; the parser adds what joins them."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = storable(text)
         self.place = 0
         self.in_span = False
 

@@ -40,7 +40,7 @@ from aiplatform.tracing.query.tree import (
     Words,
     every,
 )
-from aiplatform.tracing.query.values import NUMBER
+from aiplatform.tracing.query.values import NUMBER, storable
 
 _NAME: Final = re.compile(r"[A-Za-z_]\w*(?:\.(?:`[^`]+`|\"[^\"]+\"|[\w\-/]+))*")
 _COMPARE: Final = re.compile(
@@ -102,7 +102,7 @@ def from_mlflow(text: str) -> Node | None:
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = storable(text)
         self.place = 0
         if len(text) > MAX_CHARACTERS:
             self.fail(

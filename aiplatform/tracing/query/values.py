@@ -20,6 +20,13 @@ _PRINTED: Final = ("w", "d", "h", "m", "s", "ms", "us")
 _MAX_NS: Final = 2**62
 
 
+def storable(text: str) -> str:
+    """A text as both databases can hold it, of the same length: without NUL, and without halves of pairs."""
+    if text.isascii():
+        return text.replace("\0", " ")
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+
+
 def read_value(field: Field, text: str, *, is_quoted: bool) -> Value:
     """The value that a text means for a field.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.tracing.query.tree import Between, Compare, Exists, OneOf, Op, Value
+from aiplatform.tracing.query.values import storable
 
 if TYPE_CHECKING:
     from aiplatform.tracing.textindex.ports import IndexSql
@@ -72,7 +73,7 @@ class Comparison:
 
     def _clean(self, value: Value) -> str:
         """Text as it can be in a database at all, and as much of it as an index keeps."""
-        return str(value).replace("\0", " ").encode("utf-8", "replace").decode()[: self._max_text]
+        return storable(str(value))[: self._max_text]
 
 
 def like_form(pattern: str) -> str:

@@ -39,6 +39,7 @@ from aiplatform.tracing.query.tree import (
 )
 from aiplatform.tracing.query.tree import Between as BetweenNode
 from aiplatform.tracing.query.tree import OneOf as OneOfNode
+from aiplatform.tracing.query.values import storable
 from aiplatform.tracing.store.comparing import Comparison, like_finds
 from aiplatform.tracing.store.statements import IN_PROJECT, project_of, rows
 from aiplatform.tracing.store.writing import joined, split
@@ -260,7 +261,7 @@ class Compiler:
 
     def _words(self, words: Words, span: str | None) -> str:
         prefix = f"w{len(self.parameters)}_"
-        sql, parameters = self.index.spans_with_words(self.tx.scope, words.text, "", prefix)
+        sql, parameters = self.index.spans_with_words(self.tx.scope, storable(words.text), "", prefix)
         self.parameters.update(parameters)
         self._bind_scope()
         if span is not None:
@@ -328,7 +329,7 @@ class Compiler:
 
     def _bind(self, value: Any) -> str:
         name = f"q{len(self.parameters)}_"
-        self.parameters[name] = value
+        self.parameters[name] = storable(value) if isinstance(value, str) else value
         return f":{name}"
 
     @staticmethod

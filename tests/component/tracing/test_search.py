@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from aiplatform.core.scope import Scope
 from aiplatform.testing.otlp import SECOND_NS, export_request, make_span, trace_id_of
-from aiplatform.tracing.model import ScoreSource
+from aiplatform.tracing.model import ScoreSource, TraceSort
 from aiplatform.tracing.query import filter_of, parse, read_filter, show
 from aiplatform.tracing.query.tree import (
     Between,
@@ -297,7 +297,7 @@ def holds(node: Compare | Between | OneOf | Exists, value: Any) -> bool:
             return any(is_equal(value, each, node.name) for each in values)
         case Between(low=low, high=high):
             number = number_of(value)
-            return number is not None and low <= number <= high  # type: ignore[operator,type-var]
+            return number is not None and low <= number <= high  # type: ignore[operator]
         case Compare(op=Op.EQUAL, value=wanted):
             return is_equal(value, wanted, node.name)
         case Compare(op=Op.NOT_EQUAL, value=wanted):
