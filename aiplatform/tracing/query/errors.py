@@ -6,6 +6,7 @@ import unicodedata
 from typing import Any
 
 from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import translate
 
 
 class QueryError(InvalidError):
@@ -43,6 +44,13 @@ class QueryError(InvalidError):
             retry_after_s=retry_after_s,
             **{**fields, **own},
         )
+
+    def localized(self, locale: str) -> str:
+        """The message in `locale`; what is wrong with an expression is translated too."""
+        problem = self.fields.get("problem")
+        if problem is None:
+            return super().localized(locale)
+        return translate(self.message, locale).format(**{**self.fields, "problem": translate(problem, locale)})
 
     @property
     def span(self) -> tuple[int, int]:

@@ -152,11 +152,11 @@ class _Parser:
         end = self.pattern.find("}", self.place)
         low_text, comma, high_text = self.pattern[self.place + 1 : max(end, 0)].partition(",")
         if end < 0 or not (low_text.isascii() and low_text.isdigit()) or (high_text and not high_text.isdigit()):
-            raise ExpressionError(N_("a repetition is written {{m,n}}"))
+            raise ExpressionError(N_("a repetition is written {m,n}"))
         low = int(low_text[:6])
         high = low if not comma else int(high_text[:6]) if high_text else None
         if low > MAX_REPEAT or (high is not None and not low <= high <= MAX_REPEAT):
-            raise ExpressionError(N_("a repetition is written {{m,n}}"))
+            raise ExpressionError(N_("a repetition is written {m,n}"))
         self.place = end + 1
         return low, high
 
