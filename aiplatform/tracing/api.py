@@ -24,7 +24,7 @@ def list(  # noqa: A001 - read as `traces.list`
     """Traces of the project, newest first, fetched page by page as they are looked at.
 
     Args:
-        query: Words and `field:value` pairs: `status:error refund`.
+        query: Words and conditions of the query language: `status:error attributes.http.status_code >= 500 refund`.
         limit: How many at most.
         sort: `newest`, `oldest` or `slowest`.
         client: By default one with the credentials found here.

@@ -32,7 +32,9 @@ from aiplatform.tracing.export_model import (
 from aiplatform.tracing.export_rows import Row, arrow_value, json_line, span_row, trace_row
 from aiplatform.tracing.model import TraceFilter
 from aiplatform.tracing.query import read_filter
+from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.store import exporting
+from aiplatform.tracing.store.searching import query_condition
 
 if TYPE_CHECKING:
     import pyarrow
@@ -107,8 +109,13 @@ class Exports:
         try:
             now_ns = self._traces.clock.now_ns()
             write = _parquet if order.format is ExportFormat.PARQUET else _json_lines
-            with self._database.read(scope, is_snapshot=True) as tx:
-                rows = _timed(_ROWS_OF[order.level](tx, where, matches), self._check_time(now_ns))
+            index = self._traces.index
+            database = self._database if where.query is None else index.reader()
+            with database.read(scope, is_snapshot=True) as tx:
+                query = where.query
+                condition = None if query is None else query_condition(tx, query, index.sql, now_ns=now_ns)
+                narrowed = exporting.Narrowing(where=where, matches=matches, condition=condition)
+                rows = _timed(_ROWS_OF[order.level](tx, narrowed), self._check_time(now_ns))
                 yield from write(rows, order, scope, now_ns)
         finally:
             self._places.release()
@@ -127,9 +134,11 @@ class Exports:
 
     def _matches(self, scope: Scope, where: TraceFilter) -> Matches | None:
         """Where words are looked for: every trace they occur in, or an error; an export never leaves some out."""
-        if not (where.text and where.text.strip()):
+        has_text = where.text is not None and where.text.strip()
+        if has_text or (where.query is not None and uses_index(where.query)):
+            self._wait_for_index(scope)
+        if not (where.text and has_text):
             return None
-        self._wait_for_index(scope)
         matches = self._traces.index.search(scope, where.text, from_ns=where.from_ns, to_ns=where.to_ns)
         if matches.is_cut:
             raise InvalidError(
@@ -163,15 +172,15 @@ def _narrowed(order: ExportOrder) -> TraceFilter:
     return replace(where, from_ns=max(begins, default=None), to_ns=min(ends, default=None))
 
 
-def _traces(tx: Transaction, where: TraceFilter, matches: Matches | None) -> Iterator[Weighed]:
-    for summaries in exporting.trace_pages(tx, where, matches):
+def _traces(tx: Transaction, narrowed: exporting.Narrowing) -> Iterator[Weighed]:
+    for summaries in exporting.trace_pages(tx, narrowed):
         scores = exporting.scores_by_trace(tx, summaries)
         for summary in summaries:
             yield trace_row(summary, scores.get(summary.trace_id, ())), _ROW_BYTES
 
 
-def _spans(tx: Transaction, where: TraceFilter, matches: Matches | None) -> Iterator[Weighed]:
-    for summaries in exporting.trace_pages(tx, where, matches):
+def _spans(tx: Transaction, narrowed: exporting.Narrowing) -> Iterator[Weighed]:
+    for summaries in exporting.trace_pages(tx, narrowed):
         by_id = {summary.trace_id: summary for summary in summaries}
         for piece in exporting.span_pieces(tx, summaries):
             for span in piece:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.i18n import N_
+
+if TYPE_CHECKING:
+    from aiplatform.tracing.query.tree import Node
 
 DAY_NS: Final = 86_400 * 1_000_000_000
 PREVIEW_CHARACTERS: Final = 300
@@ -387,6 +390,8 @@ class TraceFilter:
     """Only traces that started before."""
 
     min_duration_ns: int | None = None
+    query: Node | None = None
+    """All other conditions, as the query language's tree; see `tracing.query`."""
 
 
 class TraceSort(StrEnum):

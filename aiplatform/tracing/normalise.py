@@ -106,8 +106,8 @@ def read_detail(row: SpanRow, raw: bytes, *, resource: bytes, scope: bytes) -> S
         error_stack=error_stack,
         session_id=read.text(Field.SESSION),
         user_id=read.text(Field.USER),
-        tags=_tags(read),
-        metadata=_metadata(read),
+        tags=tags_of(named),
+        metadata=metadata_of(named),
         prompt_name=prompt_name,
         prompt_version=prompt_version,
         attributes=named,
@@ -353,22 +353,24 @@ def _error(read: _Read, span: SpanMessage) -> tuple[str | None, str | None, str 
     return type_, message or None, said("exception.stacktrace")
 
 
-def _tags(read: _Read) -> tuple[str, ...]:
-    value = unwrapped(read.values.get(Field.TAGS))
+def tags_of(named: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tags among a span's attributes, in every form that emitters send."""
+    value = unwrapped(field_values(named).get(Field.TAGS))
     found = [plain_text(item) for item in value] if isinstance(value, list) else []
     if isinstance(value, str):
         found = [item.strip() for item in value.split(",")]
-    for name, item in read.attributes.items():
+    for name, item in named.items():
         for prefix in TAG_PREFIXES:
             if name.startswith(prefix):
                 found.append(f"{name[len(prefix) :]}:{plain_text(unwrapped(item))}")
     return tuple(dict.fromkeys(tag for tag in found if tag))
 
 
-def _metadata(read: _Read) -> dict[str, Any]:
-    mapping = unwrapped(read.values.get(Field.METADATA))
+def metadata_of(named: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata among a span's attributes, in every form that emitters send."""
+    mapping = unwrapped(field_values(named).get(Field.METADATA))
     found = dict(mapping) if isinstance(mapping, dict) else {}
-    for name, value in read.attributes.items():
+    for name, value in named.items():
         for prefix in METADATA_PREFIXES:
             if name.startswith(prefix):
                 found.setdefault(name[len(prefix) :], unwrapped(value))

@@ -54,8 +54,12 @@ _STRUCTURE_ENDS: Final = tuple(f".{name}" for name in _STRUCTURE)
 
 
 def searchable_text(raw: bytes) -> str:
+    """The folded text of a raw span; equal texts stand in it once."""
+    return text_of(SpanMessage.FromString(raw))
+
+
+def text_of(span: SpanMessage) -> str:
     """The folded text of a span; equal texts stand in it once."""
-    span = SpanMessage.FromString(raw)
     pieces = [span.name]
     for pair in span.attributes:
         key = pair.key

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.clock import Clock, SystemClock
@@ -31,6 +32,9 @@ from aiplatform.tracing.model import (
 )
 from aiplatform.tracing.otlp import read_request
 from aiplatform.tracing.prices import Prices
+from aiplatform.tracing.query.complete import Completion, choices_at, names_at, own_names, own_values, place_of
+from aiplatform.tracing.query.tree import uses_index
+from aiplatform.tracing.query.values import storable
 from aiplatform.tracing.redaction_service import Redaction
 from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
 from aiplatform.tracing.textindex import TextIndex, open_index
@@ -38,9 +42,12 @@ from aiplatform.tracing.textindex import TextIndex, open_index
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aiplatform.storage.database import Database
+    from sqlalchemy import ColumnElement
+
+    from aiplatform.storage.database import Database, Transaction
 
 MAX_PAGE: Final = 500
+MAX_COMPLETIONS: Final = 100
 INDEX_PERIOD_S: Final = 0.5
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -100,15 +107,50 @@ class Traces:
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidError(N_("A page cannot hold {limit!r} traces."), hint=N_("Ask for 1 to 500."), limit=limit)
         where = where or TraceFilter()
-        matches = None
-        if where.text and where.text.strip():
+        has_text = bool(where.text and where.text.strip())
+        is_indexed = has_text or (where.query is not None and uses_index(where.query))
+        if is_indexed:
             self.update_index()
-            matches = self.index.search(scope, where.text, from_ns=where.from_ns, to_ns=where.to_ns)
-        with self._database.read(scope) as tx:
-            found = store.list_traces(tx, where, matches=matches, sort=sort, limit=limit, page=page)
-        if matches is None:
+        matches = None
+        if has_text:
+            matches = self.index.search(scope, where.text or "", from_ns=where.from_ns, to_ns=where.to_ns)
+        with self._reading(scope, where) as (tx, condition):
+            found = store.list_traces(
+                tx, where, matches=matches, sort=sort, limit=limit, page=page, condition=condition
+            )
+        if not is_indexed:
             return found
-        return store.with_search(found, freshness=self.freshness(scope), is_cut=matches.is_cut)
+        return store.with_search(found, freshness=self.freshness(scope), is_cut=matches is not None and matches.is_cut)
+
+    def complete(self, scope: Scope, text: str, at: int | None = None, *, limit: int = 20) -> Completion:
+        """Ways to go on with a query that is being typed: fields, names and values that this project has.
+
+        Args:
+            scope: Tenant and project.
+            text: The query as far as it is written.
+            at: Where the cursor stands, in characters; by default at its end.
+            limit: Suggestions at most, 1 to 100.
+
+        Raises:
+            InvalidError: The limit is not one.
+        """
+        if not 1 <= limit <= MAX_COMPLETIONS:
+            raise InvalidError(N_("There are 1 to 100 suggestions, not {limit!r}."), limit=limit)
+        at = len(text) if at is None else max(0, min(at, len(text)))
+        place = place_of(storable(text), at)
+        if place is None:
+            return Completion(start=at, end=at, items=())
+        items = choices_at(place)
+        if items is None and place.name is None and place.space is None:
+            items = names_at(place, after_has=text[: place.start].lower().endswith("has:"))
+        if items is None:
+            with self.index.reader().read(scope) as tx:
+                if place.space is not None:
+                    names = store.seen_names(tx, self.index.sql, place.space, place.typed, limit)
+                    items = own_names(place.space, names)
+                elif place.name is not None:
+                    items = own_values(store.seen_values(tx, self.index.sql, place.name, place.typed, limit))
+        return Completion(start=place.start, end=place.end, items=tuple((items or [])[:limit]))
 
     def get(self, scope: Scope, trace_id: str) -> TraceTree:
         """A trace with its tree and its scores.
@@ -143,8 +185,10 @@ class Traces:
 
         Words of the filter are left out of the count, all its other fields hold.
         """
-        with self._database.read(scope) as tx:
-            return store.histogram(tx, where, from_ns=from_ns, to_ns=to_ns, num_buckets=num_buckets)
+        with self._reading(scope, where) as (tx, condition):
+            return store.histogram(
+                tx, where, from_ns=from_ns, to_ns=to_ns, num_buckets=num_buckets, condition=condition
+            )
 
     def add_score(
         self,
@@ -232,6 +276,16 @@ class Traces:
         with self._database.transaction(scope) as tx:
             store.delete_scope(tx)
             store.remove_policies(tx)
+
+    @contextmanager
+    def _reading(self, scope: Scope, where: TraceFilter) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:
+        """A transaction that reads, and the condition of the filter's query in it."""
+        if where.query is None:
+            with self._database.read(scope) as tx:
+                yield tx, None
+            return
+        with self.index.reader().read(scope) as tx:
+            yield tx, store.query_condition(tx, where.query, self.index.sql, now_ns=self.clock.now_ns())
 
     def close(self) -> None:
         """Commit what waits, then let go of files and threads."""

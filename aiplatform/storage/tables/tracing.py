@@ -133,6 +133,32 @@ model_prices = tenant_table(
     project=False,
 )
 
+# Compared byte by byte, so that what begins alike stands together, whatever the server's language.
+PLAIN_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+
+attribute_values = tenant_table(
+    "attribute_values",
+    # PostgreSQL's index of attributes, first half: each value that a name has had, once. SQLite keeps its own in the
+    # text index's file and leaves both tables empty.
+    Column("value_id", BigInteger, primary_key=True, autoincrement=False),  # hash of project, name and value
+    Column("name", PLAIN_TEXT, nullable=False),
+    Column("text", PLAIN_TEXT),  # empty where only the name is indexed
+    Column("number", Float),
+    Index("ix_attribute_values_text", "tenant_id", "project_id", "name", "text"),
+    Index("ix_attribute_values_number", "tenant_id", "project_id", "name", "number"),
+    project_key=True,
+)
+
+span_attributes = tenant_table(
+    "span_attributes",
+    # Second half: the spans that have a value.
+    Column("value_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("span_id", SPAN_ID, primary_key=True),
+    Index("ix_span_attributes_span", "tenant_id", "project_id", "trace_id", "span_id"),
+    project_key=True,
+)
+
 scores = tenant_table(
     "scores",
     Column("score_id", ID, primary_key=True),

@@ -1,5 +1,6 @@
 """Spans, traces and scores in SQL: written in batches, read by page, by trace and by span."""
 
+from aiplatform.tracing.store.completing import seen_names, seen_values
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
 from aiplatform.tracing.store.policies import remove_policies
 from aiplatform.tracing.store.prices import MAX_PRICES, OwnPrice, own_prices, put_price, remove_price
@@ -7,6 +8,7 @@ from aiplatform.tracing.store.reading import freshness, span, tree
 from aiplatform.tracing.store.removal import delete_scope, is_erased
 from aiplatform.tracing.store.repricing import RepricedPiece, reprice
 from aiplatform.tracing.store.scores import put_score, scores
+from aiplatform.tracing.store.searching import query_condition
 from aiplatform.tracing.store.settling import settle
 from aiplatform.tracing.store.writing import write
 
@@ -25,7 +27,10 @@ __all__ = [
     "remove_policies",
     "remove_price",
     "reprice",
+    "query_condition",
     "scores",
+    "seen_names",
+    "seen_values",
     "settle",
     "span",
     "tree",

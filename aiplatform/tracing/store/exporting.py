@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import ColumnElement
+
 from aiplatform.storage.database import Transaction
 from aiplatform.tracing.log_records import joined
 from aiplatform.tracing.model import Score, SpanDetail, TraceFilter, TraceSort, TraceSummary
@@ -30,6 +32,18 @@ MAX_SCORES: Final = 100_000
 MAX_RESOURCES: Final = 256
 
 _Key = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowing:
+    """Which traces an export holds."""
+
+    where: TraceFilter
+    matches: Matches | None
+    """Traces in which the filter's words occur; None where it has none."""
+
+    condition: ColumnElement[bool] | None = None
+    """What `query_condition` made of the filter's query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +76,19 @@ class _Resources:
         return self.found
 
 
-def trace_pages(tx: Transaction, where: TraceFilter, matches: Matches | None) -> Iterator[Sequence[TraceSummary]]:
+def trace_pages(tx: Transaction, narrowed: Narrowing) -> Iterator[Sequence[TraceSummary]]:
     """The traces of a filter, oldest first."""
     page: str | None = None
     while True:
-        found = list_traces(tx, where, matches=matches, sort=TraceSort.OLDEST, limit=PAGE_TRACES, page=page)
+        found = list_traces(
+            tx,
+            narrowed.where,
+            matches=narrowed.matches,
+            condition=narrowed.condition,
+            sort=TraceSort.OLDEST,
+            limit=PAGE_TRACES,
+            page=page,
+        )
         if found.items:
             yield found.items
         page = found.next

@@ -16,8 +16,10 @@ from sqlalchemy import ColumnElement, delete, func, select
 from aiplatform.core.ids import new_id
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import (
+    attribute_values,
     model_prices,
     scores,
+    span_attributes,
     span_changes,
     span_logs,
     span_resources,
@@ -112,7 +114,7 @@ def remove_traces(
     keys = rows(tx, f"SELECT trace_id, span_id, day {of_spans}", trace_ids=wanted, **days)
     run(tx, f"DELETE {of_spans}", trace_ids=wanted, **days)
     num_scores = run(tx, f"DELETE FROM scores WHERE {IN_PROJECT} AND {condition}", trace_ids=wanted)  # noqa: S608
-    for table in ("span_logs", "span_texts", "traces"):
+    for table in ("span_logs", "span_texts", "span_attributes", "traces"):
         run(tx, f"DELETE FROM {table} WHERE {IN_PROJECT} AND {condition}", trace_ids=wanted)  # noqa: S608 - constants
     if leaves_marks:
         mark_erased(tx, [row.trace_id for row in found], now_ns=now_ns)
@@ -143,7 +145,9 @@ def is_erased(tx: Transaction, trace_id: str) -> bool:
 
 def delete_scope(tx: Transaction) -> None:
     """Delete every row that the transaction's scope reaches. Repeating it changes nothing."""
-    for table in (scores, span_changes, span_logs, span_texts, spans, span_resources, traces):
+    for table in (
+        scores, span_changes, span_logs, span_texts, span_attributes, attribute_values, spans, span_resources, traces,
+    ):  # fmt: skip
         tx.execute(delete(table))
     if tx.scope.project_id is None:  # prices belong to the tenant as a whole
         tx.execute(delete(model_prices))

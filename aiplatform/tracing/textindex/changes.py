@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from sqlalchemy import delete, select
 
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import SystemTransaction, Transaction
 from aiplatform.storage.tables.tracing import span_changes
+from aiplatform.tracing.attribute_values import AttributeValue, attribute_values
 from aiplatform.tracing.log_records import joined
-from aiplatform.tracing.searchable import searchable_text
+from aiplatform.tracing.searchable import text_of
 from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.statements import rows
 from aiplatform.tracing.words import folded
@@ -42,6 +44,7 @@ class SpanText:
     span_id: str
     start_ns: int
     body: str
+    values: Sequence[AttributeValue]
 
 
 def oldest_changes(tx: SystemTransaction, max_spans: int) -> list[Change]:
@@ -95,13 +98,16 @@ def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanTex
 
 
 def _text(row: Any, records: Sequence[bytes]) -> SpanText:
+    values: Sequence[AttributeValue] = ()
     try:
-        body = searchable_text(joined(bytes(row.raw), records))
+        span = SpanMessage.FromString(joined(bytes(row.raw), records))
+        body = text_of(span)
+        values = attribute_values(span)
     except Exception:
         # One span that cannot be read must not keep all later ones from being found.
         logger.exception("a span cannot be read for the text index", extra={"trace_id": row.trace_id})
         body = folded(row.name)
-    return SpanText(trace_id=row.trace_id, span_id=row.span_id, start_ns=row.start_ns, body=body)
+    return SpanText(trace_id=row.trace_id, span_id=row.span_id, start_ns=row.start_ns, body=body, values=values)
 
 
 def _keys(packed: bytes) -> Iterator[tuple[str, str, int]]:

@@ -9,12 +9,15 @@ from shlex import quote
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.tracing.model import KIND_NAMES, STATUS_NAMES, SpanKind, Status, TraceFilter, TraceSort
+from aiplatform.tracing.query.parser import MAX_CHARACTERS
+from aiplatform.tracing.query.tree import uses_index
+from aiplatform.tracing.routes import completion_json
 from aiplatform.tracing.tree import add_costs
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import buckets_for, columns_for
@@ -55,7 +58,8 @@ def add_traces(routes: Routes, site: Site) -> None:
         except QueryError as error:
             start, end = error.span
             marked = (line[:start], line[start:end], line[end:])
-            problem = {**_plain(problem_of(error, visit.locale)), "marked": marked, "near": error.fields.get("near")}
+            problem = {**_plain(problem_of(error, visit.locale)), "marked": marked, "near": error.fields["near"]}
+            problem["pointer"] = error.fields["pointer"]
             if problem["near"]:
                 problem["better"] = line[:start] + problem["near"] + line[end:]
             return visit.page(
@@ -64,6 +68,15 @@ def add_traces(routes: Routes, site: Site) -> None:
         return visit.page(
             "pages/traces.html", view, found=_found(site, visit, query, span), ways=_ways(visit, query, span)
         )
+
+    @routes.get(f"{BASE}/complete", permission=Permission.TRACES_READ)
+    def complete(request: Request) -> Response:
+        visit = site.visit(request, "traces")
+        line = (visit.param("q") or "")[:MAX_CHARACTERS]
+        at = visit.param("at") or ""
+        place = int(at[:6]) if at.isascii() and at.isdigit() else None
+        found = site.services.traces.complete(visit.caller.scope, line, place)
+        return JSONResponse(completion_json(found, visit.locale))
 
 
 def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str, Any]:
@@ -116,7 +129,7 @@ def _loosened(site: Site, visit: Visit, query: Query, span: TimeRange) -> list[d
         rest = query.without(condition)
         where = parse(rest).where
         count = None
-        if where.text is None:
+        if where.text is None and (where.query is None or not uses_index(where.query)):
             counts = site.services.traces.histogram(
                 visit.caller.scope, where, from_ns=span.from_ns, to_ns=span.to_ns, num_buckets=1
             )

@@ -204,6 +204,8 @@ def test_a_query_narrows_by_field_words_and_time(traces: Traces, client: Client,
         "errors:yes": {"root-3", "root-6"},
         "boom": {"root-3", "root-6"},
         "why child-2": {"root-2"},
+        "errors:yes OR name = root-1": {"root-1", "root-3", "root-6"},
+        "attributes.gen_ai.usage.input_tokens >= 5": {"root-5", "root-6"},
         "": {f"root-{number}" for number in range(1, 7)},
     }
     for query, names in wanted.items():
