@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs test test-slow check format bench docs messages environment environment-dev
+.PHONY: help up down status logs test test-slow test-emitters check format bench docs messages environment environment-dev
 
 help:  ## List the habits
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,11 @@ test: environment-dev  ## Environment, install, every test tier that runs on any
 test-slow: environment-dev  ## The tests that take many minutes
 	@scripts/test-tools
 	@$(BIN)/python -m pytest -m slow -q
+
+test-emitters: environment-dev  ## Six tracing packages in environments of their own against the endpoint; captures anew
+	@$(BIN)/python -m pytest -m slow -q tests/emitters
+	@$(BIN)/python -m tests.emitters.emitters $${TMPDIR:-/tmp}/aiplatform-emitters
+	@$(BIN)/python -m tests.emitters.coverage
 
 check: environment-dev  ## Lint, format, types, import contracts, message catalogue
 	@$(BIN)/ruff check .

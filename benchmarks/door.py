@@ -60,7 +60,7 @@ def _deploy(platform: RunningPlatform) -> None:
     with platform.http() as http:
         http.put("/api/v1/deployments/echo", json={"target": "door_apps:Echo", "num_cpus": 0.1}).raise_for_status()
         _wait(lambda: http.get("/api/v1/deployments/echo").json()["state"]["status"] == "ready")
-    config = serve_config(own_plan(here))
+    config = serve_config(own_plan(here, running))
     variables = config["applications"][0]["runtime_env"]
     config["applications"] += [
         {

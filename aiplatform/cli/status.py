@@ -82,6 +82,8 @@ def _show(status: Any) -> None:
         text = tr(_APPLICATION_STATES.get(application.status, application.status))
         problem = f": {application.problem}" if application.problem else ""
         console().print(f"  {application.name:<{width}}{text}{problem}", markup=False)
+    if status.otlp_grpc_address:
+        console().print(f"  {'gRPC':<{width}}{status.otlp_grpc_address} · OTLP", markup=False)
     if status.problem:
         console().print(f"  ! {status.problem}", markup=False)
 

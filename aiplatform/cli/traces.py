@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.progress import DownloadColumn, Progress, SpinnerColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from aiplatform.cli.console import JsonOption, ProjectOption, console, print_json, print_table, say, tr
+from aiplatform.cli.console import JsonOption, ProjectOption, console, error_console, print_json, print_table, say, tr
 from aiplatform.cli.times import when
 from aiplatform.client.credentials import find_credentials
 from aiplatform.client.http import Client
 from aiplatform.core.i18n import N_
 from aiplatform.tracing import api
+from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.model import STATUS_NAMES, ScoreSource, Status, TraceSort
 
 app = typer.Typer(no_args_is_help=True)
@@ -91,6 +95,77 @@ def score_trace(
         print_json(made)
         return
     say(N_("{name} = {value} is stored."), name=made["name"], value=made["value"])
+
+
+@app.command("export", help=tr(N_("Keep everything that a query finds as a Parquet or JSON lines file.")))
+def export_traces(
+    file: Annotated[Path, typer.Argument(help=tr(N_("Where to keep it: OUT.parquet or OUT.jsonl.")))],
+    query: Annotated[
+        str | None,
+        typer.Argument(help=tr(N_('Words, a "phrase", pairs such as status:error, kind:llm, duration:2s.'))),
+    ] = None,
+    *,
+    level: Annotated[
+        ExportLevel, typer.Option("--level", help=tr(N_("What a row is: a trace or a span.")))
+    ] = ExportLevel.TRACES,
+    format_: Annotated[
+        ExportFormat | None, typer.Option("--format", help=tr(N_("By default what the file's ending says.")))
+    ] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Export traces; the file appears once it is whole."""
+    columns = (SpinnerColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    out = error_console()
+    with (
+        Client(find_credentials(project=project)) as client,
+        Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as shown,
+    ):
+        task = shown.add_task("", total=None)
+        api.export(
+            file,
+            query,
+            level=level,
+            format=format_,
+            on_progress=lambda num_bytes: shown.update(task, completed=num_bytes),
+            client=client,
+        )
+    size_bytes = file.stat().st_size
+    if json:
+        print_json({"file": str(file), "size_bytes": size_bytes})
+        return
+    say(N_("{file}: {size} bytes."), file=file, size=f"{size_bytes:,}")
+
+
+@app.command("erase", help=tr(N_("Erase all traces of a user or a session, or one trace, with everything they hold.")))
+def erase_traces(
+    *,
+    user: Annotated[str | None, typer.Option("--user", help=tr(N_("Whose traces.")))] = None,
+    session: Annotated[str | None, typer.Option("--session", help=tr(N_("Which conversation.")))] = None,
+    trace_id: Annotated[str | None, typer.Option("--trace", help=tr(N_("Trace id: 32 hexadecimal digits.")))] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=tr(N_("Do not ask.")))] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=tr(N_("Count only; nothing goes.")))] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Erase traces."""
+    with Client(find_credentials(project=project)) as client:
+        erase = partial(api.erase, user_id=user, session_id=session, trace_id=trace_id, client=client)
+        found = erase(dry_run=True)
+        if not dry_run:
+            question = tr(
+                N_("Erase {traces} traces with {spans} spans for good?"),
+                traces=found["num_traces"],
+                spans=found["num_spans"],
+            )
+            if not yes:
+                typer.confirm(question, abort=True, err=True)
+            found = erase()
+    if json:
+        print_json(found)
+        return
+    told = N_("{traces} traces with {spans} spans would go.") if dry_run else N_("{traces} traces, {spans} spans gone.")
+    say(told, traces=found["num_traces"], spans=found["num_spans"])
 
 
 def duration(nanoseconds: int | None) -> str | None:

@@ -20,7 +20,8 @@ def new_id(prefix: str, now_ns: int | None = None) -> str:
     """A fresh identifier such as `run-01jd3k…`: its order is the order of time to the millisecond."""
     milliseconds = (time.time_ns() if now_ns is None else now_ns) // 1_000_000
     digits = [_ALPHABET[(milliseconds >> shift) & 31] for shift in range(5 * (_TIME_CHARACTERS - 1), -1, -5)]
-    return f"{prefix}-{''.join(digits)}{''.join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_CHARACTERS))}"
+    random = (_ALPHABET[byte & 31] for byte in secrets.token_bytes(_RANDOM_CHARACTERS))
+    return f"{prefix}-{''.join(digits)}{''.join(random)}"
 
 
 def check_slug(value: str, what: str) -> str:

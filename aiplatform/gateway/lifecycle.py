@@ -188,7 +188,7 @@ def serve_rest(here: Installation, started: RayState) -> ServeRest:
     return ServeRest(started.dashboard_url, state.ensure_token(here.home))
 
 
-def own_plan(here: Installation) -> ServePlan:
+def own_plan(here: Installation, started: RayState) -> ServePlan:
     """What Serve shall run of the platform itself."""
     return ServePlan(
         host=here.settings.server.host,
@@ -196,6 +196,7 @@ def own_plan(here: Installation) -> ServePlan:
         settings_file=here.settings_file,
         logs_dir=here.home.logs_dir / "serve",
         applications=APPLICATIONS,
+        grpc_address=started.otlp_grpc_address,
     )
 
 
@@ -206,7 +207,7 @@ def _deploy(here: Installation, started: RayState, step: Step) -> None:
         now = rest.applications()
         if not all(name in now and now[name].status is ApplicationStatus.RUNNING for name in names):
             step.tell(N_("starting Serve"))
-            rest.deploy(serve_config(own_plan(here)))
+            rest.deploy(serve_config(own_plan(here, started)))
 
         def on_change(application: Application) -> None:
             step.tell(N_("{name}: {status}"), name=application.name, status=application.status.lower())

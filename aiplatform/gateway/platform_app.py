@@ -24,6 +24,8 @@ from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Guarded, Routes, attach
 from aiplatform.tenancy.sign_in import build_sign_in_routes
 from aiplatform.tracing import routes as tracing_routes
+from aiplatform.tracing.langfuse import build_langfuse_routes
+from aiplatform.tracing.status_bodies import StatusBodies
 from aiplatform.train import routes as train_routes
 from aiplatform.ui.routes import Ui, build_ui
 
@@ -47,7 +49,10 @@ def build_platform(rooms: Rooms) -> FastAPI:
     )
     ui = build_ui(rooms.for_pages())
     attach(app, [health.build_routes(app, rooms.database), *_routes(rooms, ui)])
-    return secure(app, rooms.tenancy.authenticator, rooms.settings, error_page=ui.error_page)
+    secure(app, rooms.tenancy.authenticator, rooms.settings, error_page=ui.error_page)
+    # Added last, it stands outermost: what the authentication layer answers is rewritten too.
+    app.add_middleware(StatusBodies)
+    return app
 
 
 def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
@@ -56,6 +61,7 @@ def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
         tenancy_routes.build_routes(rooms.tenancy),
         build_sign_in_routes(rooms.tenancy, rooms.settings, page=ui.sign_in_page),
         tracing_routes.build_routes(rooms.traces),
+        build_langfuse_routes(rooms.traces, rooms.otlp_entries, max_body_bytes=rooms.max_otlp_bytes),
         build_artifact_routes(rooms.artifacts),
         registry_routes.build_routes(rooms.datasets, rooms.models, rooms.experiments, rooms.lineage),
         jobs_routes.build_routes(rooms.jobs),

@@ -14,6 +14,7 @@ from aiplatform.core.settings import FILE_VARIABLE
 
 IMPORT_MODULE: Final = "aiplatform.gateway.ray_app"
 KEEP_ALIVE_S: Final = 75
+GRPC_VARIABLE: Final = "AIPLATFORM_RUN_GRPC_ADDRESS"
 GRACEFUL_SHUTDOWN_S: Final = 20.0
 
 
@@ -43,6 +44,8 @@ class ServePlan:
 
     logs_dir: Path
     applications: tuple[ApplicationPlan, ...]
+    grpc_address: str | None = None
+    """`host:port` where the door answers OTLP by gRPC beside HTTP; None for nowhere."""
 
 
 # Our own code never blocks the event loop (blocking work goes to threads), so it may run in the replica's main loop:
@@ -67,12 +70,16 @@ def serve_config(plan: ServePlan) -> dict[str, Any]:
     }
 
 
+def _grpc(one: ApplicationPlan, plan: ServePlan) -> dict[str, str]:
+    return {GRPC_VARIABLE: plan.grpc_address} if one.name == DOOR.name and plan.grpc_address else {}
+
+
 def _application(one: ApplicationPlan, plan: ServePlan) -> dict[str, Any]:
     return {
         "name": one.name,
         "route_prefix": one.route_prefix,
         "import_path": f"{IMPORT_MODULE}:{one.name}",
-        "runtime_env": {"env_vars": {FILE_VARIABLE: str(plan.settings_file), **one.env}},
+        "runtime_env": {"env_vars": {FILE_VARIABLE: str(plan.settings_file), **one.env, **_grpc(one, plan)}},
         "deployments": [
             {
                 "name": one.name,

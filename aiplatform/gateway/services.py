@@ -18,7 +18,10 @@ from aiplatform.serve.spans import BackgroundSink
 from aiplatform.serve.store import DeploymentStore
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.service import Tenancy, build_tenancy
+from aiplatform.tracing.entry import SignalEntry
+from aiplatform.tracing.projects import ProjectChoice
 from aiplatform.tracing.service import Traces
+from aiplatform.tracing.signals import SIGNALS
 
 TRUSTED_TENANT: Final = "default"
 """The tenant whose code may run on the platform's own cluster."""
@@ -66,6 +69,17 @@ class Services:
     def traces(self) -> Traces:
         """Spans, traces, scores."""
         return self._kept(Traces(self.database))
+
+    @property
+    def max_otlp_bytes(self) -> int:
+        """Bound of an OTLP request, before and after decompression."""
+        return self.settings.ingest.max_body_mb * 1024 * 1024
+
+    @cached_property
+    def otlp_entries(self) -> tuple[SignalEntry, ...]:
+        """What takes OTLP's requests, one a signal, by HTTP and by gRPC."""
+        projects = ProjectChoice(self.tenancy.directory)
+        return tuple(SignalEntry(self.traces, signal, projects) for signal in SIGNALS)
 
     @cached_property
     def deployment_store(self) -> DeploymentStore:

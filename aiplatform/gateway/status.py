@@ -26,6 +26,9 @@ class PlatformStatus:
     started_ns: int | None
     version: str | None
     dashboard_url: str | None
+    otlp_grpc_address: str | None
+    """`host:port` that takes OTLP by gRPC; HTTP takes it at `url`."""
+
     num_processes: int
     memory_bytes: int
     """Proportional set size of all processes: memory that several share is counted once."""
@@ -55,6 +58,7 @@ def look(here: Installation) -> PlatformStatus:
         started_ns=remembered.started_ns if remembered is not None and found else None,
         version=remembered.version if remembered is not None and found else None,
         dashboard_url=running.dashboard_url if running is not None else None,
+        otlp_grpc_address=running.otlp_grpc_address if running is not None else None,
         num_processes=len(found),
         memory_bytes=sum(_memory_bytes(process) for process in found),
         applications=applications,

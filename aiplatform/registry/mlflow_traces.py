@@ -20,8 +20,10 @@ from starlette.types import Receive, Scope, Send
 from aiplatform.core.errors import AIPlatformError, InvalidError, TooLargeError
 from aiplatform.core.i18n import DEFAULT_LOCALE, N_
 from aiplatform.registry.allowlist import OTLP_PATH, TRACE_EXACT, TRACE_PATTERNS
-from aiplatform.tracing.endpoint import TracesEndpoint
+from aiplatform.tracing.endpoint import OtlpEndpoint
+from aiplatform.tracing.entry import SignalEntry
 from aiplatform.tracing.mlflow_traces import MlflowTraces, experiment_of
+from aiplatform.tracing.signals import TRACES
 from aiplatform.tracing.store.mlflow_search import NO_EXPERIMENT
 
 if TYPE_CHECKING:
@@ -145,18 +147,19 @@ class TraceRoutes:
 _EXPERIMENT_OF_REQUEST: ContextVar[str | None] = ContextVar("mlflow_experiment", default=None)
 
 
-class _OtlpEntry(TracesEndpoint):
+class _OtlpEntry(SignalEntry):
     """The OTLP entry under MLflow's prefix: spans are stored like all others, then put into their experiment."""
 
     def __init__(self, traces: MlflowTraces) -> None:
-        super().__init__(traces.traces)
+        super().__init__(traces.traces, TRACES)
         self._mlflow = traces
+        self._endpoint = OtlpEndpoint(self)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, experiment_id: str | None) -> None:
         """Answer one export request."""
         token = _EXPERIMENT_OF_REQUEST.set(experiment_id)
         try:
-            await self(scope, receive, send)
+            await self._endpoint(scope, receive, send)
         finally:
             _EXPERIMENT_OF_REQUEST.reset(token)
 

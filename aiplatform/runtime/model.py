@@ -93,6 +93,11 @@ class Ports:
         return self.base + 12
 
     @property
+    def otlp_grpc(self) -> int:
+        """Where the door takes OTLP by gRPC."""
+        return self.base + 13
+
+    @property
     def replica_http(self) -> range:
         """Where the replicas of Serve applications answer HAProxy."""
         return range(self.base + _REPLICA_HTTP.start, self.base + _REPLICA_HTTP.stop)
@@ -104,7 +109,7 @@ class Ports:
 
     def fixed(self) -> range:
         """Ports that must be free before Ray starts."""
-        return range(self.base, self.base + 13)
+        return range(self.base, self.base + 14)
 
 
 def mark_of(data_dir: Path) -> str:
@@ -197,6 +202,11 @@ class RayState:
     def ports(self) -> Ports:
         """Its ports."""
         return Ports(self.port_base)
+
+    @property
+    def otlp_grpc_address(self) -> str:
+        """`host:port` where OTLP is taken by gRPC: loopback, whatever the HTTP entry's address is."""
+        return f"127.0.0.1:{self.ports.otlp_grpc}"
 
     @property
     def dashboard_url(self) -> str:

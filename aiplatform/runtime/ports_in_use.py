@@ -47,14 +47,14 @@ def require_free(host: str, port: int) -> None:
     """
     if is_free(host, port):
         return
-    owner = _listener(port)
-    if owner is None and not _is_own_address(host):
+    if not _is_own_address(host):
         raise ConfigError(
             N_("This machine has no address {host!r} to listen at."),
             hint=N_("Set server.host to 127.0.0.1, or to an address that `ip addr` shows."),
             reason="up.no_such_address",
             host=host,
         )
+    owner = _listener(port)
     raise ConfigError(
         N_("Port {port} on {host} is in use by {owner}."),
         hint=N_("Stop it, or choose another port: `aiplatform up --port {other}`, or server.port in aiplatform.toml."),

@@ -34,6 +34,7 @@ class Directory:
         self._store = store
         self._monotonic = monotonic
         self._known: dict[Scope, tuple[float, Mapping[str, Deployment]]] = {}
+        self._reading: dict[Scope, asyncio.Task[Mapping[str, Deployment]]] = {}
 
     async def all(self, scope: Scope) -> Mapping[str, Deployment]:
         """Every deployment of the project by name."""
@@ -59,6 +60,14 @@ class Directory:
         return found
 
     async def _refresh(self, scope: Scope) -> Mapping[str, Deployment]:
+        """Read once for all who ask meanwhile: what grows too old does so for every request at the same moment."""
+        task = self._reading.get(scope)
+        if task is None:
+            task = self._reading[scope] = asyncio.create_task(self._read(scope))
+            task.add_done_callback(lambda _: self._reading.pop(scope, None))
+        return await asyncio.shield(task)  # one who leaves takes nothing from those who wait
+
+    async def _read(self, scope: Scope) -> Mapping[str, Deployment]:
         deployments = {found.name: found for found in await asyncio.to_thread(self._store.list, scope)}
         if len(self._known) >= _MAX_SCOPES:
             self._known.clear()

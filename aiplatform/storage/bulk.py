@@ -52,7 +52,8 @@ def _postgresql(table: Table, fixed: tuple[str, ...], columns: tuple[str, ...], 
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - only where PostgreSQL is used
 
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    types = [table.c[name].type.compile(dialect=dialect) for name in columns]
+    # A collation belongs to the column; a type in a cast has no place for one.
+    types = [table.c[name].type.compile(dialect=dialect).partition(" COLLATE ")[0] for name in columns]
     arrays = ", ".join(f"CAST(:a{index} AS {type_}[])" for index, type_ in enumerate(types))
     first = ", ".join(f"CAST(:{name} AS {table.c[name].type.compile(dialect=dialect)})" for name in fixed)
     return text(

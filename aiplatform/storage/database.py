@@ -163,9 +163,15 @@ class Database:
             yield Transaction(connection, scope)
 
     @contextmanager
-    def read(self, scope: Scope) -> Iterator[Transaction]:
-        """A read transaction of one tenant; it never waits for a writer on SQLite."""
-        with self._begin(write=False) as connection:
+    def read(self, scope: Scope, *, is_snapshot: bool = False) -> Iterator[Transaction]:
+        """A read transaction of one tenant; it never waits for a writer on SQLite.
+
+        Args:
+            scope: Tenant and project.
+            is_snapshot: Whether all its statements see one state of the database. On SQLite they always do; on
+                PostgreSQL each sees what is committed when it begins, unless this is asked for.
+        """
+        with self._begin(write=False, is_snapshot=is_snapshot) as connection:
             self._enter_scope(connection, scope)
             yield Transaction(connection, scope)
 
@@ -195,9 +201,9 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _begin(self, *, write: bool) -> Iterator[Connection]:
+    def _begin(self, *, write: bool, is_snapshot: bool = False) -> Iterator[Connection]:
         with self._turn_to_write(write), _as_our_errors(), self.engine.connect() as connection:
-            self._open(connection, write)
+            self._open(connection, write, is_snapshot)
             try:
                 yield connection
             except BaseException:
@@ -209,9 +215,11 @@ class Database:
                 if self._is_sqlite and not write:
                     connection.exec_driver_sql("PRAGMA query_only = 0")
 
-    def _open(self, connection: Connection, write: bool) -> None:
+    def _open(self, connection: Connection, write: bool, is_snapshot: bool) -> None:
         """Begin a transaction; one that reads cannot write."""
         if not self._is_sqlite:
+            if is_snapshot:
+                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             if not write:
                 connection.execute(text("SET TRANSACTION READ ONLY"))
             return

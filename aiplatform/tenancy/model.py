@@ -33,6 +33,9 @@ class Caller:
     is_project_bound: bool = False
     """Whether the key belongs to this one project, so that the caller cannot choose another."""
 
+    project_ids: tuple[str, ...] = ()
+    """Projects that the caller can work in, as they were when the key was looked up; empty where nobody looked."""
+
     @property
     def scope(self) -> Scope:
         """The tenant and project that this call works in."""

@@ -13,7 +13,14 @@ class Permission(StrEnum):
 
     TRACES_READ = "traces.read"
     TRACES_WRITE = "traces.write"
+    TRACES_DELETE = "traces.delete"
+    REDACTION_READ = "redaction.read"
+    REDACTION_WRITE = "redaction.write"
+    RETENTION_READ = "retention.read"
+    RETENTION_WRITE = "retention.write"
     SCORES_WRITE = "scores.write"
+    PRICES_READ = "prices.read"
+    PRICES_WRITE = "prices.write"
     DATASETS_READ = "datasets.read"
     DATASETS_WRITE = "datasets.write"
     ARTIFACTS_READ = "artifacts.read"
@@ -71,6 +78,7 @@ _VIEWER: Final = frozenset({_P.SIGNED_IN, _P.PROJECTS_READ} | {p for p in _P if 
     _P.KEYS_READ,
     _P.AUDIT_READ,
     _P.TENANTS_READ,
+    _P.REDACTION_READ,
 }
 _DEVELOPER: Final = _VIEWER | {
     _P.TRACES_WRITE,
@@ -88,7 +96,18 @@ _DEVELOPER: Final = _VIEWER | {
     _P.MEMBERS_READ,
     _P.KEYS_READ,
 }
-_ADMIN: Final = _DEVELOPER | {_P.PROJECTS_WRITE, _P.MEMBERS_WRITE, _P.KEYS_WRITE, _P.AUDIT_READ}
+_ADMIN: Final = _DEVELOPER | {
+    _P.PRICES_WRITE,
+    _P.PROJECTS_WRITE,
+    _P.MEMBERS_WRITE,
+    _P.KEYS_WRITE,
+    _P.AUDIT_READ,
+    _P.TRACES_DELETE,
+    _P.REDACTION_READ,
+    _P.REDACTION_WRITE,
+    _P.RETENTION_READ,
+    _P.RETENTION_WRITE,
+}
 
 ROLE_PERMISSIONS: Final = {
     Role.VIEWER: _VIEWER,

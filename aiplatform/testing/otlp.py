@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 SECOND_NS: Final = 1_000_000_000
@@ -82,4 +84,33 @@ def export_request(
     scoped = group.scope_spans.add()
     scoped.scope.name = scope_name
     scoped.spans.extend(spans)
+    return request
+
+
+def make_record(
+    name: str,
+    body: Any = None,
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    at_ns: int = 1_000,
+    trace: int = 1,
+    span: int = 1,
+    is_named_by_attribute: bool = False,
+) -> LogRecord:
+    """An event of a span as a log record; older emitters name it by an attribute."""
+    said = {**(attributes or {}), **({"event.name": name} if is_named_by_attribute else {})}
+    return LogRecord(
+        time_unix_nano=at_ns,
+        event_name="" if is_named_by_attribute else name,
+        trace_id=trace_id_of(trace),
+        span_id=span_id_of(span),
+        body=any_value_of(body),
+        attributes=[KeyValue(key=key, value=any_value_of(value)) for key, value in said.items()],
+    )
+
+
+def logs_request(records: Iterable[LogRecord]) -> ExportLogsServiceRequest:
+    """An export request with all records under one resource."""
+    request = ExportLogsServiceRequest()
+    request.resource_logs.add().scope_logs.add().log_records.extend(records)
     return request

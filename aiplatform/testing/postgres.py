@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -43,7 +44,7 @@ class PostgresServer:
     def __init__(self, programs: Path) -> None:
         self._programs = programs
         # A socket's path may have 107 characters at most, so the folder does not lie under pytest's.
-        self._folder = Path(tempfile.mkdtemp(prefix="aip-pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="aip-pg-", dir=_open_to_all()))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> PostgresServer:
@@ -123,6 +124,16 @@ class PostgresServer:
             self._process.send_signal(signal.SIGQUIT)  # at once; the data are thrown away anyhow
             self._process.wait(timeout=30)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _open_to_all() -> Path:
+    """A folder for temporary files that the account which the server runs as can reach too."""
+    places = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - mkdtemp makes the names
+    return next((place for place in places if all(_may_enter(folder) for folder in (place, *place.parents))), places[0])
+
+
+def _may_enter(folder: Path) -> bool:
+    return folder.is_dir() and bool(folder.stat().st_mode & stat.S_IXOTH)
 
 
 def _as_unprivileged(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ there rewrites and phrases instead, and the same passage is quoted as its source
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,10 +249,12 @@ class Asked:
         from aiplatform.registry import models_api  # noqa: PLC0415 - only where a version must be fetched
         from aiplatform.tour.vectors import KnownVectors  # noqa: PLC0415
 
-        folder = models_api.download(self._reference)
         known = ray.get(self._known) if self._known is not None else {}
-        passages = read(folder).passages
-        return Assistant(folder, pages=Pages(passages), encoder=lambda: KnownVectors(known, _shipped_encoder))
+        # Everything is read at once, so the files go right away: whoever ends this worker later cleans up nothing.
+        with tempfile.TemporaryDirectory(prefix="aiplatform-assistant-") as folder:
+            models_api.download(self._reference, folder)
+            pages = Pages(read(Path(folder)).passages)
+            return Assistant(Path(folder), pages=pages, encoder=lambda: KnownVectors(known, _shipped_encoder))
 
 
 def _document(hit: Hit) -> dict[str, Any]:

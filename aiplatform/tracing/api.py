@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from aiplatform.client.http import Client
+from aiplatform.tracing.export_file import save
+from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.model import ScoreSource
 
-__all__ = ["get", "list", "score", "span", "url"]
+if TYPE_CHECKING:
+    import ray.data
+
+__all__ = ["erase", "export", "get", "list", "score", "span", "to_dataset", "url"]
 
 
 def list(  # noqa: A001 - read as `traces.list`
@@ -18,7 +24,7 @@ def list(  # noqa: A001 - read as `traces.list`
     """Traces of the project, newest first, fetched page by page as they are looked at.
 
     Args:
-        query: Words and `field:value` pairs: `status:error refund`.
+        query: Words and conditions of the query language: `status:error attributes.http.status_code >= 500 refund`.
         limit: How many at most.
         sort: `newest`, `oldest` or `slowest`.
         client: By default one with the credentials found here.
@@ -91,3 +97,105 @@ def score(
 def url(trace_id: str, *, client: Client | None = None) -> str:
     """Address of the trace's page."""
     return (client or Client()).credentials.page(f"/traces/{trace_id}")
+
+
+def export(
+    file: str | Path,
+    query: str | None = None,
+    *,
+    level: ExportLevel | str = ExportLevel.TRACES,
+    format: ExportFormat | str | None = None,  # noqa: A002 - the field's name
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    client: Client | None = None,
+) -> Path:
+    """Keep everything that a query finds as one file; returns its path.
+
+    The file appears under its name once it is whole: an export that fails leaves nothing there.
+
+    Args:
+        file: Where to keep it; what stood there is replaced.
+        query: Words and `field:value` pairs, as in `list`; by default everything.
+        level: `traces`, with their scores, or `spans`, with everything they say.
+        format: `parquet` or `jsonl`; by default what the file's ending says, else Parquet.
+        from_ns: Only traces that started then or later.
+        to_ns: Only traces that started before.
+        on_progress: Called with the bytes received so far.
+        client: By default one with the credentials found here.
+
+    Raises:
+        InvalidError: The query is none, or the file cannot be written.
+        TransientError: The platform cannot be reached, or the export broke off.
+    """
+    target = Path(file)
+    by_ending = ExportFormat.JSONL if target.suffix in {".jsonl", ".ndjson"} else ExportFormat.PARQUET
+    wanted = by_ending if format is None else ExportFormat(format)
+    params = {"q": query, "level": ExportLevel(level).value, "from_ns": from_ns, "to_ns": to_ns}
+    return save(client or Client(), target, wanted, params, on_progress=on_progress)
+
+
+def erase(
+    *,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    trace_id: str | None = None,
+    dry_run: bool = False,
+    client: Client | None = None,
+) -> dict[str, Any]:
+    """Erase every trace of a user, a session or an id with its spans, scores and texts; what is named must all hold.
+
+    Args:
+        user_id: Whose traces.
+        session_id: Which conversation.
+        trace_id: Which trace.
+        dry_run: Whether to count only.
+        client: By default one with the credentials found here.
+
+    Returns:
+        `num_traces`, `num_spans` and `num_scores` that went, or, of a dry run, that would; it counts no scores.
+
+    Raises:
+        InvalidError: Nothing is named.
+        PermissionDeniedError: The caller may not erase.
+    """
+    params = {"user_id": user_id, "session_id": session_id, "trace_id": trace_id, "dry_run": dry_run}
+    found: dict[str, Any] = (client or Client()).request("DELETE", "/api/v1/traces", params=params).json()
+    return found
+
+
+def to_dataset(
+    query: str | None = None,
+    *,
+    level: ExportLevel | str = ExportLevel.SPANS,
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+    num_slices: int = 16,
+    client: Client | None = None,
+) -> ray.data.Dataset:
+    """What a query finds as a Ray data set, read by Ray's workers slice by slice of time.
+
+    Each slice is an export of its own. Traces that begin after this call are left out.
+
+    Args:
+        query: Words and `field:value` pairs, as in `list`; by default everything.
+        level: `spans` or `traces`.
+        from_ns: Only traces that started then or later; by default from the first one.
+        to_ns: Only traces that started before; by default up to the newest one there is now.
+        num_slices: How many slices of time, and so how many tasks at most.
+        client: By default one with the credentials found here; workers use its credentials.
+
+    Raises:
+        InvalidError: The query is none.
+    """
+    from aiplatform.tracing.compute import traces_dataset  # noqa: PLC0415 - loads Ray
+
+    client = client or Client()
+    if from_ns is None:
+        oldest = next(list(query, limit=1, sort="oldest", to_ns=to_ns, client=client), None)
+        from_ns = oldest["start_ns"] if oldest else 0
+    if to_ns is None:
+        newest = next(list(query, limit=1, from_ns=from_ns, client=client), None)
+        to_ns = newest["start_ns"] + 1 if newest else from_ns
+    level = ExportLevel(level)
+    return traces_dataset(client.credentials, query, level, from_ns=from_ns, to_ns=to_ns, num_slices=num_slices)

@@ -14,8 +14,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status as StatusMessage
 
 from aiplatform.core.i18n import N_
 from aiplatform.tracing.model import DAY_NS, SpanKind, Status
-from aiplatform.tracing.semconv import COLUMN_FIELD_OF, KIND_ORDER, KIND_WORDS, USAGE_KEYS, Field
-from aiplatform.tracing.values import JSON_STARTS, MAX_COUNT, any_value, count_or_none, plain_text, unwrapped
+from aiplatform.tracing.pricing import Cost
+from aiplatform.tracing.semconv import COLUMN_FIELD_OF, KIND_ORDER, KIND_WORDS, Field, provider_name, provider_of_format
+from aiplatform.tracing.usage import emitted_cost, says_usage, usage_counts
+from aiplatform.tracing.values import JSON_STARTS, any_value, plain_text, unwrapped
 
 MAX_NAME: Final = 1_000
 MAX_LABEL: Final = 400
@@ -27,7 +29,8 @@ MAX_NS: Final = 2**63 - 1
 _LAST: Final = 1_000
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
-_TOKEN_FIELDS: Final = tuple(USAGE_KEYS)
+_MODEL_FIELDS: Final = (Field.RESPONSE_MODEL, Field.MODEL, Field.REQUEST_MODEL)
+_COST_FIELDS: Final = (Field.COST, Field.COST_DETAILS, Field.COST_INPUT, Field.COST_OUTPUT)
 
 
 @dataclass(slots=True)
@@ -55,6 +58,14 @@ class Arrival:
     raw: bytes
     session_id: str | None
     user_id: str | None
+    provider: str | None
+    emitted: Cost | None
+    """What the emitter says that it cost."""
+
+    cost: float | None = None
+    """Filled in where the span is written: prices belong to a tenant."""
+
+    currency: str | None = None
 
     @property
     def is_running(self) -> bool:
@@ -106,13 +117,15 @@ def read_span(span: SpanMessage, service: str | None, resource_key: str) -> Arri
         start_ns,
         None if running else max(end_ns - start_ns, 0),
         service,
-        _label(values.get(Field.RESPONSE_MODEL)) or _label(values.get(Field.REQUEST_MODEL)),
+        _model(values),
         *tokens,
         error_line(span, values) if failed else None,
         resource_key,
         span.SerializeToString(),
         _label(values.get(Field.SESSION)),
         _label(values.get(Field.USER)),
+        _provider(values),
+        emitted_cost(values) if any(field in values for field in _COST_FIELDS) else None,
     )
 
 
@@ -129,23 +142,9 @@ def kind_of(values: dict[Field, Any]) -> SpanKind:
             return kind
     if Field.TOOL_NAME in values:
         return SpanKind.TOOL
-    if (Field.REQUEST_MODEL in values or Field.RESPONSE_MODEL in values) and _says_usage(values):
+    if any(field in values for field in _MODEL_FIELDS) and says_usage(values):
         return SpanKind.LLM
     return SpanKind.OTHER
-
-
-def usage_counts(values: dict[Field, Any]) -> dict[Field, int | None]:
-    """Token counts: attributes of their own first, then what a mapping of counts says."""
-    mapping: Any = unwrapped(values.get(Field.USAGE)) if Field.USAGE in values else None
-    counts: dict[Field, int | None] = {}
-    for field in _TOKEN_FIELDS:
-        count = values.get(field)
-        if type(count) is not int or not 0 <= count <= MAX_COUNT:
-            count = count_or_none(count)
-        if count is None and isinstance(mapping, dict):
-            count = next((n for key in USAGE_KEYS[field] if (n := count_or_none(mapping.get(key))) is not None), None)
-        counts[field] = count
-    return counts
 
 
 def error_line(span: SpanMessage, values: dict[Field, Any]) -> str:
@@ -156,14 +155,10 @@ def error_line(span: SpanMessage, values: dict[Field, Any]) -> str:
 
 
 def _tokens(values: dict[Field, Any]) -> tuple[int | None, int | None, int | None, int | None, int | None]:
-    if not _says_usage(values):
+    if not says_usage(values):
         return None, None, None, None, None
     given, made, read, written, reasoned = usage_counts(values).values()
     return given, made, read, written, reasoned
-
-
-def _says_usage(values: dict[Field, Any]) -> bool:
-    return Field.INPUT_TOKENS in values or Field.OUTPUT_TOKENS in values or Field.USAGE in values
 
 
 def _is_error_level(values: dict[Field, Any]) -> bool:
@@ -178,6 +173,23 @@ def _exception_message(span: SpanMessage) -> str:
                 if pair.key == "exception.message":
                     return plain_text(any_value(pair.value))
     return ""
+
+
+def _model(values: dict[Field, Any]) -> str | None:
+    """The model that answered; the one that was asked for where that is all that is said."""
+    for field in _MODEL_FIELDS:
+        label = _label(values.get(field))
+        if label:
+            return label
+    return None
+
+
+def _provider(values: dict[Field, Any]) -> str | None:
+    label = _label(values.get(Field.PROVIDER))
+    if label is not None:
+        return provider_name(label)
+    label = _label(values.get(Field.MESSAGE_FORMAT))
+    return None if label is None else provider_of_format(label)
 
 
 def _label(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""`POST /v1/traces` as a plain ASGI application: OTLP over HTTP, protobuf and JSON, acknowledged after the commit.
+"""OTLP over HTTP as a plain ASGI application: protobuf and JSON, acknowledged after the commit.
 
 Every answer has the encoding of the request, errors included (`google.rpc.Status`), and only states that pass are
 answered with a status that exporters try again on: they drop a batch whose `Retry-After` is longer than their patience,
@@ -7,68 +7,44 @@ so it is 1 to 3 seconds.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from aiplatform.core.errors import (
-    AIPlatformError,
-    InvalidError,
-    TooLargeError,
-    TransientError,
-    UnauthenticatedError,
-    UnsupportedError,
-)
+from aiplatform.core.errors import AIPlatformError, InvalidError, UnauthenticatedError, UnsupportedError
 from aiplatform.core.i18n import N_
-from aiplatform.tenancy.permissions import Permission
-from aiplatform.tracing.model import IngestResult
-from aiplatform.tracing.otlp import JSON, PROTOBUF, Export, ProjectChooser, answer, decode, exports_of, failure
+from aiplatform.tenancy.credentials import PROJECT_HEADER
+from aiplatform.tracing.entry import MAX_BODY_BYTES, SignalEntry, too_large
+from aiplatform.tracing.otlp import JSON, PROTOBUF, encoded, failure
+from aiplatform.tracing.projects import FOREIGN_HEADERS
 
 if TYPE_CHECKING:
     from aiplatform.tenancy.model import Caller
-    from aiplatform.tracing.service import Traces
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-MAX_BODY_BYTES: Final = 64 * 2**20
-DECODE_ON_LOOP_BYTES: Final = 128 * 2**10
-"""Requests above are decoded on a thread, so that a large one does not hold up the small ones."""
-
 PIECE_BYTES: Final = 2**20
+_LONGEST_LENGTH: Final = 18
+"""Digits of a content length that is worth reading as a number."""
 
-COMMIT_TIMEOUT_S: Final = 8.0
-"""Exporters give up after 10 s; a request that waits longer is told to come again, and a repeat changes nothing."""
-
+_PROJECT_HEADERS: Final = (PROJECT_HEADER, *FOREIGN_HEADERS)
 _MEDIA_TYPES: Final = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON}
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
-logger = logging.getLogger(__name__)
 
-
-class TracesEndpoint:
+class OtlpEndpoint:
     """The ASGI application. It expects the authentication layer in front: the caller stands in the scope's state.
 
     Args:
-        traces: The service that stores spans.
+        entry: What takes the requests of one signal.
         max_body_bytes: Bound of a request, before and after decompression.
-        projects_of: Gives, for a caller, the function that maps a project which a resource asks for to the project its
-            spans go to; without it resources choose nothing.
     """
 
-    def __init__(
-        self,
-        traces: Traces,
-        *,
-        max_body_bytes: int = MAX_BODY_BYTES,
-        projects_of: Callable[[Caller], ProjectChooser] | None = None,
-    ) -> None:
-        self._traces = traces
+    def __init__(self, entry: SignalEntry, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._entry = entry
         self._max_body_bytes = max_body_bytes
-        self._projects_of = projects_of
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,20 +58,19 @@ class TracesEndpoint:
                 return
             media_type = _media_type(headers)
             caller = _caller(scope)
-            caller.require(Permission.TRACES_WRITE)
+            caller.require(self._entry.signal.permission)
             body = await self._body(headers, receive)
-            exports = await self._exports(body, media_type, caller)
-            result = await self._stored(exports)
+            response = await self._entry.take(body, media_type, caller, _project_headers(headers))
         except AIPlatformError as error:
             await _reply_error(send, error, media_type)
         else:
-            await _reply(send, 200, answer(result, media_type), media_type)
+            await _reply(send, 200, encoded(response, media_type), media_type)
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The request's body, decompressed as it arrives: what is too large is refused before it is held."""
         declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > self._max_body_bytes:
-            raise self._too_large()
+        if declared.isdigit() and (len(declared) > _LONGEST_LENGTH or int(declared) > self._max_body_bytes):
+            raise too_large(self._max_body_bytes)
         encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
         inflate = _Inflation(encoding)
         chunks: list[bytes] = []
@@ -109,51 +84,9 @@ class TracesEndpoint:
             for piece in inflate.feed(message.get("body", b""), is_last=not more):
                 size += len(piece)
                 if size > self._max_body_bytes:
-                    raise self._too_large()
+                    raise too_large(self._max_body_bytes)
                 chunks.append(piece)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    async def _exports(self, body: bytes, media_type: str, caller: Caller) -> list[Export]:
-        def read() -> list[Export]:
-            choose = self._projects_of(caller) if self._projects_of is not None else None
-            return exports_of(
-                decode(body, media_type), caller.scope, now_ns=self._traces.clock.now_ns(), choose_project=choose
-            )
-
-        if len(body) <= DECODE_ON_LOOP_BYTES and self._projects_of is None:
-            return read()
-        return await asyncio.to_thread(read)
-
-    async def _stored(self, exports: list[Export]) -> IngestResult:
-        waiting = [asyncio.wrap_future(self._traces.incoming.submit(export)) for export in exports]
-        try:
-            async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                results = [await future for future in waiting]
-        except TimeoutError:
-            raise TransientError(
-                N_("The database takes longer than {seconds:g} s to store spans."),
-                hint=N_("Send the request again; what was stored meanwhile is not stored twice."),
-                reason="tracing.slow",
-                retry_after_s=1.0,
-                seconds=COMMIT_TIMEOUT_S,
-            ) from None
-        finally:
-            for future in waiting:
-                future.cancel()
-        problem = next((result.problem for result in results if result.problem), None)
-        return IngestResult(
-            accepted=sum(result.accepted for result in results),
-            rejected=sum(result.rejected for result in results),
-            problem=problem,
-        )
-
-    def _too_large(self) -> TooLargeError:
-        return TooLargeError(
-            N_("A request may hold at most {limit} bytes, decompressed."),
-            hint=N_("Let the exporter send smaller batches."),
-            reason="tracing.too_large",
-            limit=self._max_body_bytes,
-        )
 
 
 class _Inflation:
@@ -167,29 +100,29 @@ class _Inflation:
                 reason="tracing.encoding",
                 encoding=encoding,
             )
-        self._decompress = zlib.decompressobj(_WINDOW_BITS[encoding]) if encoding in _WINDOW_BITS else None
+        self._window_bits = _WINDOW_BITS.get(encoding, 0)
+        self._member = zlib.decompressobj(self._window_bits) if encoding in _WINDOW_BITS else None
         self._is_empty = True
 
     def feed(self, data: bytes, *, is_last: bool) -> Iterator[bytes]:
         """The plain bytes that some more compressed ones give."""
-        if self._decompress is None:
+        if self._member is None:
             yield data
             return
-        if data:
-            yield from self._inflated(self._decompress, data)
-        if is_last and not self._is_empty and not self._decompress.eof:
-            raise _broken("the stream ends too early")
-
-    def _inflated(self, decompress: Any, data: bytes) -> Iterator[bytes]:
-        self._is_empty = False
-        while data and not decompress.eof:
+        while data:
+            self._is_empty = False
+            if self._member.eof:
+                # A gzip stream may have several members, one after the other: all of them are the body.
+                self._member = zlib.decompressobj(self._window_bits)
             try:
-                piece: bytes = decompress.decompress(data, PIECE_BYTES)
+                piece: bytes = self._member.decompress(data, PIECE_BYTES)
             except zlib.error as error:
                 raise _broken(str(error)) from None
-            data = decompress.unconsumed_tail
+            data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             if piece:
                 yield piece
+        if is_last and not self._is_empty and not self._member.eof:
+            raise _broken("the stream ends too early")
 
 
 def _broken(problem: str) -> InvalidError:
@@ -211,6 +144,10 @@ def _media_type(headers: dict[bytes, bytes]) -> str:
     return known
 
 
+def _project_headers(headers: dict[bytes, bytes]) -> dict[str, str]:
+    return {name: headers[name.encode()].decode("latin-1") for name in _PROJECT_HEADERS if name.encode() in headers}
+
+
 def _caller(scope: Any) -> Caller:
     caller: Caller | None = (scope.get("state") or {}).get("caller")
     if caller is None:
@@ -223,7 +160,7 @@ def _caller(scope: Any) -> Caller:
 
 
 def _wrong_method() -> InvalidError:
-    return InvalidError(N_("Traces are sent with POST."), reason="tracing.method")
+    return InvalidError(N_("Telemetry is sent with POST."), reason="tracing.method")
 
 
 async def _reply_error(send: Send, error: AIPlatformError, media_type: str) -> None:

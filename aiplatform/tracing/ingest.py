@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy.exc import IntegrityError
+
 from aiplatform.core.errors import AIPlatformError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
@@ -25,6 +27,7 @@ from aiplatform.storage.days import DayPartitions
 from aiplatform.storage.tables.tracing import spans as spans_table
 from aiplatform.tracing.model import IngestResult
 from aiplatform.tracing.otlp import Export
+from aiplatform.tracing.store.prices import PricesAtHand
 from aiplatform.tracing.store.writing import write
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class Ingest:
         self._database = database
         self._clock = clock
         self._days = DayPartitions(database, spans_table)
+        self._prices = PricesAtHand()
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
@@ -73,7 +77,7 @@ class Ingest:
             TransientError: Too much waits already; nothing of this export was kept.
         """
         waiting = _Waiting(export)
-        if not export.spans:
+        if not export.num_accepted:
             waiting.done.set_result(_result(export))
             return waiting.done
         with self._changed:
@@ -118,7 +122,7 @@ class Ingest:
         while self._waiting and num_spans < MAX_BATCH_SPANS:
             waiting = self._waiting.popleft()
             self._waiting_bytes -= waiting.export.size_bytes
-            num_spans += len(waiting.export.spans)
+            num_spans += waiting.export.num_accepted
             batch.append(waiting)
         return batch
 
@@ -141,10 +145,21 @@ class Ingest:
                 _succeed(waiting)
 
     def _write(self, scope: Scope, exports: Sequence[Export]) -> None:
-        self._days.ensure({span.day for export in exports for span in export.spans})
+        days = {span.day for export in exports for span in export.spans}
+        self._days.ensure(days)
+        try:
+            self._write_now(scope, exports)
+        except IntegrityError:
+            # A day that was empty may have been dropped since it was last seen (PostgreSQL: no partition of relation
+            # found for row). It is made again; a second failure is another's fault.
+            self._days.forget(days)
+            self._days.ensure(days)
+            self._write_now(scope, exports)
+
+    def _write_now(self, scope: Scope, exports: Sequence[Export]) -> None:
         now_ns = self._clock.now_ns()
         with self._database.transaction(scope) as tx:
-            write(tx, exports, change_id=new_id("change", now_ns), now_ns=now_ns)
+            write(tx, exports, change_id=new_id("change", now_ns), now_ns=now_ns, prices=self._prices)
 
 
 def _place(waiting: _Waiting) -> tuple[str, str]:
@@ -153,7 +168,7 @@ def _place(waiting: _Waiting) -> tuple[str, str]:
 
 
 def _result(export: Export) -> IngestResult:
-    return IngestResult(accepted=len(export.spans), rejected=export.rejected, problem=export.problem)
+    return IngestResult(accepted=export.num_accepted, rejected=export.rejected, problem=export.problem)
 
 
 def _succeed(waiting: _Waiting) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiplatform.tracing.model import Message, Part
-from aiplatform.tracing.semconv import FINISH_REASONS
+from aiplatform.tracing.semconv import finish_reason
 from aiplatform.tracing.values import plain_text, unwrapped
 
 ROLES: Final[Mapping[str, str]] = {
@@ -32,8 +32,8 @@ _CONTENTS: Final = ("content", "parts", "tool_calls", "contents", "text")
 _ITEM_CONTENTS: Final = ("arguments", "output", "summary", "content")
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", "refusal"})
 _REASONING_TYPES: Final = frozenset({"reasoning", "thinking", "redacted_thinking"})
-_CALL_TYPES: Final = frozenset({"tool_call", "function_call", "tool_use", "function"})
-_RESPONSE_TYPES: Final = frozenset({"tool_call_response", "function_call_output", "tool_result"})
+_CALL_TYPES: Final = frozenset({"tool_call", "tool-call", "function_call", "tool_use", "function"})
+_RESPONSE_TYPES: Final = frozenset({"tool_call_response", "function_call_output", "tool_result", "tool-result"})
 _ITEM_ROLES: Final[Mapping[str, str]] = {
     "function_call": "assistant",
     "function_call_output": "tool",
@@ -71,6 +71,9 @@ def _read(value: Any, default_role: str, depth: int) -> list[Message]:
         return []
     if _is_message(value):
         return [_message(value, default_role)]
+    request = _response_request(value, depth)
+    if request:
+        return request
     for name in _CONTAINERS:
         inner = value.get(name)
         if isinstance(inner, list | dict):
@@ -80,10 +83,21 @@ def _read(value: Any, default_role: str, depth: int) -> list[Message]:
     return []
 
 
+def _response_request(value: Mapping[str, Any], depth: int) -> list[Message]:
+    """The conversation in a request to OpenAI's Responses API: instructions, and a text or items as input."""
+    given, instructions = value.get("input"), value.get("instructions")
+    if "model" not in value or not isinstance(given, str | list) or "messages" in value:
+        return []
+    found = [Message(role="system", parts=(Part(type="text", text=instructions),))] if _word(instructions) else []
+    if isinstance(given, str):
+        return [*found, Message(role="user", parts=(Part(type="text", text=given),))] if given else found
+    return [*found, *_read(given, "user", depth + 1)]
+
+
 def _is_message(value: Mapping[str, Any]) -> bool:
     if "role" in value and any(name in value for name in _CONTENTS):
         return True
-    if value.get("type") in _ITEM_ROLES and any(name in value for name in _ITEM_CONTENTS):
+    if _word(value.get("type")) in _ITEM_ROLES and any(name in value for name in _ITEM_CONTENTS):
         return True
     return _langchain(value) is not None
 
@@ -92,9 +106,9 @@ def _langchain(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None
     """Role and body of a LangChain dump, in either of its two forms."""
     kwargs = value.get("kwargs")
     path = value.get("id")
-    if isinstance(kwargs, dict) and isinstance(path, list) and path and path[-1] in ROLES:
+    if isinstance(kwargs, dict) and isinstance(path, list) and path and _word(path[-1]) in ROLES:
         return ROLES[path[-1]], kwargs
-    type_ = value.get("type")
+    type_ = _word(value.get("type"))
     if type_ in {"human", "ai", "system", "tool"}:
         data = value.get("data")
         body = data if isinstance(data, dict) else value
@@ -109,7 +123,7 @@ def _message(value: Mapping[str, Any], default_role: str) -> Message:
         role, body = langchain
     else:
         role, body = str(value.get("role") or _ITEM_ROLES.get(str(value.get("type")), default_role)), value
-    if value.get("type") in _ITEM_ROLES and "role" not in value:
+    if _word(value.get("type")) in _ITEM_ROLES and "role" not in value:
         parts = [_part(value)]
     else:
         parts = list(_parts(body, ROLES.get(role, role)))
@@ -118,7 +132,7 @@ def _message(value: Mapping[str, Any], default_role: str) -> Message:
         role=ROLES.get(role, role),
         parts=tuple(parts),
         name=body.get("name") if isinstance(body.get("name"), str) else None,
-        finish_reason=FINISH_REASONS.get(reason, reason) if isinstance(reason, str) and reason else None,
+        finish_reason=finish_reason(reason) if isinstance(reason, str) and reason else None,
     )
 
 
@@ -157,7 +171,7 @@ def _part(item: Any) -> Part:
     if not isinstance(item, dict):
         return Part(type="text", text=plain_text(item))
     type_ = item.get("type")
-    if type_ is None:
+    if not isinstance(type_, str):
         return _untyped_part(item)
     if type_ in _TEXT_TYPES:
         return Part(type="text", text=plain_text(_first(item, "text", "content", "refusal")))
@@ -168,11 +182,11 @@ def _part(item: Any) -> Part:
     if type_ in _RESPONSE_TYPES:
         return Part(
             type="tool_call_response",
-            tool_call_id=_text_or_none(_first(item, "id", "call_id", "tool_use_id", "tool_call_id")),
-            tool_name=_text_or_none(item.get("name")),
+            tool_call_id=_text_or_none(_first(item, "id", "call_id", "tool_use_id", "tool_call_id", "toolCallId")),
+            tool_name=_text_or_none(_first(item, "name", "toolName")),
             data=unwrapped(_first(item, "response", "result", "output", "content")),
         )
-    return Part(type=str(type_), data=item)
+    return Part(type=type_, data=item)
 
 
 def _untyped_part(item: Mapping[str, Any]) -> Part:
@@ -193,8 +207,8 @@ def _call(call: Mapping[str, Any]) -> Part:
     inner: Mapping[str, Any] = function if isinstance(function, dict) else call
     return Part(
         type="tool_call",
-        tool_call_id=_text_or_none(_first(call, "call_id", "id", "tool_call_id")),
-        tool_name=_text_or_none(inner.get("name")),
+        tool_call_id=_text_or_none(_first(call, "call_id", "id", "tool_call_id", "toolCallId")),
+        tool_name=_text_or_none(_first(inner, "name", "toolName")),
         data=unwrapped(_first(inner, "arguments", "args", "input")),
     )
 
@@ -211,7 +225,7 @@ def _with_finish(messages: list[Message], holder: Mapping[str, Any]) -> list[Mes
     if not isinstance(reason, str) or len(messages) != 1 or messages[0].finish_reason:
         return messages
     only = messages[0]
-    return [Message(role=only.role, parts=only.parts, name=only.name, finish_reason=FINISH_REASONS.get(reason, reason))]
+    return [Message(role=only.role, parts=only.parts, name=only.name, finish_reason=finish_reason(reason))]
 
 
 def unflatten(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
@@ -248,6 +262,11 @@ def _listed(value: Any) -> Any:
         if len(read) == 1 and isinstance(read.get(wrapper), dict):
             return read[wrapper]
     return read
+
+
+def _word(value: Any) -> str:
+    """A text as it is, and no text for anything else: senders write lists and mappings where a word belongs."""
+    return value if isinstance(value, str) else ""
 
 
 def _first(holder: Mapping[str, Any], *names: str) -> Any:

@@ -232,10 +232,7 @@ class MlflowTraces:
                 before_ms=before_ms,
             )
             gone = [each.trace_id for each in found]
-            num_deleted = store.delete_traces(tx, gone) if gone else 0
-        if gone:
-            self.traces.index.delete_traces(scope, gone)
-        return num_deleted
+            return store.remove_traces(tx, gone, now_ns=self.traces.clock.now_ns()).num_traces
 
     def _matches(self, scope: Scope, texts: Sequence[Condition]) -> list[str]:
         """Traces in whose spans every text occurs."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.i18n import N_
+
+if TYPE_CHECKING:
+    from aiplatform.tracing.query.tree import Node
 
 DAY_NS: Final = 86_400 * 1_000_000_000
 PREVIEW_CHARACTERS: Final = 300
@@ -174,6 +177,12 @@ class SpanRow:
 
     model: str | None = None
     usage: Usage = Usage()
+    cost: float | None = None
+    """What it cost, in `currency`; None where no price is known. It is never 0 instead."""
+
+    currency: str | None = None
+    """ISO 4217: `USD`, `CNY`, `EUR`."""
+
     error: str | None = None
     """The first line of what went wrong."""
 
@@ -198,6 +207,9 @@ class SpanDetail:
     """Everything that one span says, in one vocabulary, and the raw attributes beside it."""
 
     row: SpanRow
+    dialect: str | None = None
+    """Whose vocabulary it is written in: `openinference`, `langfuse`, …"""
+
     operation: str | None = None
     """OpenTelemetry's word: `chat`, `embeddings`, `execute_tool`, …"""
 
@@ -303,6 +315,12 @@ class TraceSummary:
     """Summed over leaves: a parent that repeats its children's usage does not count twice."""
 
     cost: float | None
+    """Summed likewise; None where no price is known, and where currencies are mixed."""
+
+    currency: str | None
+    costs: Mapping[str, float]
+    """By currency, for traces that paid in several."""
+
     input_preview: str | None
     output_preview: str | None
     models: Sequence[str]
@@ -372,6 +390,8 @@ class TraceFilter:
     """Only traces that started before."""
 
     min_duration_ns: int | None = None
+    query: Node | None = None
+    """All other conditions, as the query language's tree; see `tracing.query`."""
 
 
 class TraceSort(StrEnum):

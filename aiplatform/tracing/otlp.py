@@ -1,4 +1,4 @@
-"""OTLP's trace messages: decoded, taken apart into arrivals, and answered in the encoding of the request."""
+"""OTLP's messages: decoded, spans taken apart into arrivals, and answered in the encoding of the request."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status as RpcStatus  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from aiplatform.core.errors import AIPlatformError, InvalidError
-from aiplatform.core.i18n import DEFAULT_LOCALE, N_, translate
+from aiplatform.core.i18n import DEFAULT_LOCALE, N_
 from aiplatform.core.scope import Scope
 from aiplatform.tracing.arrival import Arrival, problem_with, read_span
-from aiplatform.tracing.model import IngestResult
+from aiplatform.tracing.log_records import LogArrival
+from aiplatform.tracing.model import Score
+from aiplatform.tracing.redaction import RedactorOf
 from aiplatform.tracing.semconv import PROJECT_RESOURCE_KEYS
 from aiplatform.tracing.values import any_value, plain_text
 
@@ -31,7 +30,8 @@ JSON: Final = "application/json"
 MAX_NAME: Final = 400
 
 ProjectChooser = Callable[[str, bool], str | None]
-"""From a project that a resource asks for, and whether it must exist, to the project its spans go to; None refuses."""
+"""From a project that a resource asks for, and whether it is our own attribute that asks, to the project its spans go
+to; None refuses."""
 
 GRPC_CODES: Final = {
     "INVALID_ARGUMENT": 3,
@@ -44,15 +44,18 @@ GRPC_CODES: Final = {
     "UNAVAILABLE": 14,
     "UNAUTHENTICATED": 16,
 }
-_UNKNOWN_PROJECT: Final = N_("There is no such project for this key.")
+UNKNOWN_PROJECT: Final = N_("There is no such project for this key.")
+Request = TypeVar("Request", bound=Message)
 
 
 @dataclass(slots=True)
 class Export:
-    """The spans of one request that go to one project."""
+    """What of one request goes to one project."""
 
     scope: Scope
     spans: list[Arrival] = field(default_factory=list)
+    logs: list[LogArrival] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
     resources: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     """Key -> resource and instrumentation scope, as they came."""
 
@@ -60,33 +63,53 @@ class Export:
     problem: str | None = None
     size_bytes: int = 0
 
+    @property
+    def num_accepted(self) -> int:
+        """Spans, log records and scores together."""
+        return len(self.spans) + len(self.logs) + len(self.scores)
+
     def reject(self, count: int, problem: str) -> None:
-        """Count spans that are not stored; the first reason is the one reported."""
+        """Count what is not stored; the first reason is the one reported."""
         self.rejected += count
         self.problem = self.problem or problem
 
 
 def decode(body: bytes, media_type: str = PROTOBUF) -> ExportTraceServiceRequest:
-    """The request in a body.
+    """The trace request in a body.
 
     Raises:
         InvalidError: The bytes are no export request of that media type.
     """
+    return decode_as(ExportTraceServiceRequest, body, media_type)
+
+
+def decode_as(kind: type[Request], body: bytes, media_type: str) -> Request:
+    """The request of that kind in a body.
+
+    Raises:
+        InvalidError: The bytes are no such request in that media type.
+    """
     try:
         if media_type == JSON:
-            return _from_json(body)
-        return ExportTraceServiceRequest.FromString(body)
+            return _from_json(kind, body)
+        return kind.FromString(body)
     except (DecodeError, json_format.ParseError, ValueError, TypeError, RecursionError, AttributeError) as error:
         raise InvalidError(
-            N_("The body is not an OTLP trace request: {problem}."),
-            hint=N_("Send an ExportTraceServiceRequest with the matching Content-Type."),
+            N_("The body is not an OTLP {kind}: {problem}."),
+            hint=N_("Send an {kind} with the matching Content-Type."),
             reason="tracing.undecodable",
+            kind=kind.DESCRIPTOR.name,
             problem=str(error)[:200],
         ) from None
 
 
 def exports_of(
-    request: ExportTraceServiceRequest, scope: Scope, *, now_ns: int, choose_project: ProjectChooser | None = None
+    request: ExportTraceServiceRequest,
+    scope: Scope,
+    *,
+    now_ns: int,
+    choose_project: ProjectChooser | None = None,
+    redactor_of: RedactorOf | None = None,
 ) -> list[Export]:
     """The request's spans by project; the first entry is the caller's own project and counts what is refused.
 
@@ -95,25 +118,25 @@ def exports_of(
         scope: Tenant and project of the caller.
         now_ns: The platform's clock, against which starts are checked.
         choose_project: Asked where a resource names a project; without it resources choose nothing.
+        redactor_of: Gives what takes secrets out of a scope's spans, before anything of them is read or kept.
     """
     own = Export(scope=scope)
-    by_project = {scope.project_id: own}
+    by_project: dict[str | None, Export] = {scope.project_id: own}
     for resource_spans in request.resource_spans:
         resource = resource_spans.resource
-        service, wanted = _named_by(resource)
-        target: Export | None = own
-        if wanted is not None and choose_project is not None:
-            project_id = choose_project(*wanted)
-            if project_id is None:
-                target = None
-            elif project_id != scope.project_id:
-                chosen = Scope(tenant_id=scope.tenant_id, project_id=project_id)
-                target = by_project.setdefault(project_id, Export(scope=chosen))
+        service, wanted = named_by(resource)
+        target = target_of(by_project, own, wanted, choose_project)
+        redactor = redactor_of(target.scope) if redactor_of is not None and target is not None else None
+        if redactor is not None:
+            redactor.resource(resource)
+            service, _ = named_by(resource)
         resource_bytes = resource.SerializeToString()
         for scope_spans in resource_spans.scope_spans:
             if target is None:
-                own.reject(len(scope_spans.spans), _UNKNOWN_PROJECT)
+                own.reject(len(scope_spans.spans), UNKNOWN_PROJECT)
                 continue
+            if redactor is not None:
+                redactor.instrumentation(scope_spans.scope)
             scope_bytes = scope_spans.scope.SerializeToString()
             key = blake2b(resource_bytes + b"\0" + scope_bytes, digest_size=16).hexdigest()
             before = len(target.spans)
@@ -122,6 +145,8 @@ def exports_of(
                 if problem is not None:
                     own.reject(1, problem)
                     continue
+                if redactor is not None:
+                    redactor.span(span)
                 arrival = read_span(span, service, key)
                 target.spans.append(arrival)
                 target.size_bytes += len(arrival.raw)
@@ -130,29 +155,43 @@ def exports_of(
     return [export for export in by_project.values() if export is own or export.spans]
 
 
-def read_request(scope: Scope, body: bytes, *, now_ns: int, media_type: str = PROTOBUF) -> Export:
+def read_request(
+    scope: Scope, body: bytes, *, now_ns: int, media_type: str = PROTOBUF, redactor_of: RedactorOf | None = None
+) -> Export:
     """The spans of a request that all go to the caller's project.
 
     Raises:
         InvalidError: The bytes are no export request.
     """
-    return exports_of(decode(body, media_type), scope, now_ns=now_ns)[0]
+    return exports_of(decode(body, media_type), scope, now_ns=now_ns, redactor_of=redactor_of)[0]
 
 
-def answer(result: IngestResult, media_type: str) -> bytes:
-    """The body of a success; it carries a partial success only where spans were refused."""
-    response = ExportTraceServiceResponse()
-    if result.rejected:
-        response.partial_success.rejected_spans = result.rejected
-        response.partial_success.error_message = translate(result.problem or "", DEFAULT_LOCALE)
-    return encoded(response, media_type)
+def target_of(
+    by_project: dict[str | None, Export],
+    own: Export,
+    wanted: tuple[str, bool] | None,
+    choose_project: ProjectChooser | None,
+) -> Export | None:
+    """Where what a resource sends goes: the caller's own project unless it names one; None where it is refused."""
+    if wanted is None or choose_project is None:
+        return own
+    project_id = choose_project(*wanted)
+    if project_id is None:
+        return None
+    chosen = Scope(tenant_id=own.scope.tenant_id, project_id=project_id)
+    return by_project.setdefault(project_id, Export(scope=chosen))
 
 
 def failure(error: AIPlatformError, media_type: str, locale: str = DEFAULT_LOCALE) -> bytes:
     """The body of a failure: `google.rpc.Status`."""
+    return encoded(status_of(error, locale), media_type)
+
+
+def status_of(error: AIPlatformError, locale: str = DEFAULT_LOCALE) -> Any:
+    """An error as `google.rpc.Status`."""
     hint = error.localized_hint(locale)
     message = f"{error.localized(locale)} {hint}" if hint else error.localized(locale)
-    return encoded(RpcStatus(code=GRPC_CODES.get(error.grpc_status, 2), message=message), media_type)
+    return RpcStatus(code=GRPC_CODES.get(error.grpc_status, 2), message=message)
 
 
 def encoded(message: Message, media_type: str) -> bytes:
@@ -162,8 +201,8 @@ def encoded(message: Message, media_type: str) -> bytes:
     return message.SerializeToString()
 
 
-def _named_by(resource: Resource) -> tuple[str | None, tuple[str, bool] | None]:
-    """The service that a resource names, and the project it asks for with whether that must exist."""
+def named_by(resource: Resource) -> tuple[str | None, tuple[str, bool] | None]:
+    """The service that a resource names, and the project it asks for with whether our own attribute asks."""
     service: str | None = None
     wanted: dict[str, str] = {}
     for pair in resource.attributes:
@@ -174,11 +213,10 @@ def _named_by(resource: Resource) -> tuple[str | None, tuple[str, bool] | None]:
     ours, foreign = PROJECT_RESOURCE_KEYS
     if ours in wanted:
         return service, (wanted[ours], True)
-    # Another vendor's label is a wish: stock emitters always send one, often for a project nobody made here.
     return service, (wanted[foreign], False) if foreign in wanted else None
 
 
-def _from_json(body: bytes) -> ExportTraceServiceRequest:
+def _from_json(kind: type[Request], body: bytes) -> Request:
     document = json.loads(body)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")
@@ -188,7 +226,11 @@ def _from_json(body: bytes) -> ExportTraceServiceRequest:
                 _ids_from_hex(span, "traceId", "trace_id", "spanId", "span_id", "parentSpanId", "parent_span_id")
                 for link in _items(span, "links", "links"):
                     _ids_from_hex(link, "traceId", "trace_id", "spanId", "span_id")
-    return json_format.ParseDict(document, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+    for resource_logs in _items(document, "resourceLogs", "resource_logs"):
+        for scope_logs in _items(resource_logs, "scopeLogs", "scope_logs"):
+            for record in _items(scope_logs, "logRecords", "log_records"):
+                _ids_from_hex(record, "traceId", "trace_id", "spanId", "span_id")
+    return json_format.ParseDict(document, kind(), ignore_unknown_fields=True)
 
 
 def _items(holder: dict[str, Any], name: str, other: str) -> list[dict[str, Any]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from aiplatform.tracing.messages import read_messages, unflatten
 from aiplatform.tracing.model import PREVIEW_CHARACTERS, Message
-from aiplatform.tracing.semconv import FIELD_OF, INDEXED_MESSAGES, Field
-from aiplatform.tracing.values import any_value, plain_text, readable, unwrapped
+from aiplatform.tracing.semconv import CONTENT_EVENTS, FIELD_OF, INDEXED_MESSAGES, MESSAGE_EVENTS, Field
+from aiplatform.tracing.values import any_value, attributes, plain_text, readable, unwrapped
 
 MAX_PARSED: Final = 65_536
 _INPUT_FIELDS: Final = (Field.INPUT_MESSAGES, Field.INPUT, Field.TOOL_ARGUMENTS, Field.QUERY)
@@ -19,6 +21,7 @@ _WANTED: Final = {
 }
 _INPUT_PREFIXES: Final = INDEXED_MESSAGES[Field.INPUT_MESSAGES]
 _OUTPUT_PREFIXES: Final = INDEXED_MESSAGES[Field.OUTPUT_MESSAGES]
+_EVENTS: Final = frozenset({*CONTENT_EVENTS, *MESSAGE_EVENTS})
 _PREFIXES: Final = (*_INPUT_PREFIXES, *_OUTPUT_PREFIXES)
 _TELLING_KEYS: Final = (
     "question", "query", "prompt", "input", "text", "content", "answer", "output", "result", "response",
@@ -29,7 +32,8 @@ def previews(raw: bytes) -> tuple[str | None, str | None]:
     """At most 300 characters of a span's input and of its output; None where it has none."""
     found: dict[Field, tuple[int, Any]] = {}
     flat: dict[str, Any] = {}
-    for pair in SpanMessage.FromString(raw).attributes:
+    span = SpanMessage.FromString(raw)
+    for pair in span.attributes:
         key = pair.key
         entry = _WANTED.get(key)
         if entry is not None:
@@ -38,10 +42,31 @@ def previews(raw: bytes) -> tuple[str | None, str | None]:
                 found[field] = (rank, pair.value)
         elif key.startswith(_PREFIXES):
             flat[key] = any_value(pair.value)
-    return (
-        _side(found, flat, _INPUT_FIELDS, _INPUT_PREFIXES, "user"),
-        _side(found, flat, _OUTPUT_FIELDS, _OUTPUT_PREFIXES, "assistant"),
-    )
+    shown_in = _side(found, flat, _INPUT_FIELDS, _INPUT_PREFIXES, "user")
+    shown_out = _side(found, flat, _OUTPUT_FIELDS, _OUTPUT_PREFIXES, "assistant")
+    if span.events and not (shown_in and shown_out):
+        sides = _event_messages((event.name, event.attributes) for event in span.events if event.name in _EVENTS)
+        shown_in = shown_in or _said(sides[0], "user")
+        shown_out = shown_out or _said(sides[1], "assistant")
+    return shown_in, shown_out
+
+
+def _event_messages(
+    events: Iterable[tuple[str, Iterable[KeyValue]]],
+) -> tuple[list[Message], list[Message]]:
+    """The messages that a span's events are, of its input and of its output."""
+    sides: dict[str, list[Message]] = {"input": [], "output": []}
+    for name, pairs in events:
+        said = attributes(pairs)
+        if name in CONTENT_EVENTS:
+            attribute, side = CONTENT_EVENTS[name]
+            sides[side].extend(read_messages(said.get(attribute), "user" if side == "input" else "assistant"))
+        else:
+            role = MESSAGE_EVENTS[name]
+            inner = unwrapped(said.get("message"))
+            item = {"role": role, **said, **(inner if isinstance(inner, dict) else {})}
+            sides["output" if name == "gen_ai.choice" else "input"].extend(read_messages(item, role))
+    return sides["input"], sides["output"]
 
 
 def headline(value: Any, role: str) -> str:
@@ -91,6 +116,10 @@ def _side(
         if messages:
             return _shortened(_last(messages, role))
     return None
+
+
+def _said(messages: list[Message], role: str) -> str | None:
+    return _shortened(_last(messages, role)) if messages else None
 
 
 def _shortened(text: str) -> str | None:

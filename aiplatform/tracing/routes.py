@@ -1,4 +1,4 @@
-"""`/api/v1/traces` and `/api/v1/scores`."""
+"""`/api/v1/traces`, `/api/v1/scores` and `/api/v1/prices`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from aiplatform.core.i18n import translate
 from aiplatform.tenancy.permissions import Permission
+from aiplatform.tenancy.responses import locale_of
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.tracing.comparing import TraceComparison, compare, content_change, differences
 from aiplatform.tracing.model import (
@@ -24,8 +26,12 @@ from aiplatform.tracing.model import (
     TraceSort,
     TraceSummary,
 )
+from aiplatform.tracing.price_routes import build_price_routes
 from aiplatform.tracing.query import read_filter
-from aiplatform.tracing.service import MAX_PAGE, Traces
+from aiplatform.tracing.query.complete import Completion
+from aiplatform.tracing.query.parser import MAX_CHARACTERS
+from aiplatform.tracing.routes_keep import add_keep_routes
+from aiplatform.tracing.service import MAX_COMPLETIONS, MAX_PAGE, Traces
 from aiplatform.tracing.session_routes import add_sessions
 
 
@@ -50,6 +56,7 @@ class ScoreBody(BaseModel):
 def build_routes(service: Traces) -> Routes:
     """The room's HTTP interface."""
     routes = Routes(tags=["traces"])
+    add_keep_routes(routes, service)
 
     @routes.get("/api/v1/traces", permission=Permission.TRACES_READ)
     def list_traces(
@@ -67,7 +74,7 @@ def build_routes(service: Traces) -> Routes:
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
         page: str | None = None,
     ) -> dict[str, Any]:
-        """Traces of the project, newest first. `q` takes words and `field:value` pairs."""
+        """Traces of the project, newest first. `q` takes the query language of `docs/search.md`."""
         given: dict[str, Any] = {
             "status": status,
             "kind": kind,
@@ -85,6 +92,18 @@ def build_routes(service: Traces) -> Routes:
             answer["freshness"] = asdict(found.freshness)
             answer["is_cut"] = found.is_cut
         return answer
+
+    @routes.get("/api/v1/traces/complete", permission=Permission.TRACES_READ)
+    def complete(
+        request: Request,
+        caller: CallerDep,
+        q: Annotated[str, Query(max_length=MAX_CHARACTERS)] = "",
+        at: Annotated[int | None, Query(ge=0)] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_COMPLETIONS)] = 20,
+    ) -> dict[str, Any]:
+        """Ways to go on with a query: each replaces its characters from `start` to `end`."""
+        found = service.complete(caller.scope, q, at, limit=limit)
+        return completion_json(found, locale_of(request.scope))
 
     @routes.get("/api/v1/traces/compare", permission=Permission.TRACES_READ)
     def compare_traces(caller: CallerDep, a: str, b: str, pair: int | None = None) -> dict[str, Any]:
@@ -134,7 +153,14 @@ def build_routes(service: Traces) -> Routes:
         return score_json(score)
 
     add_sessions(routes, service.sessions)
+    routes.routes.extend(build_price_routes(service.prices).routes)
     return routes
+
+
+def completion_json(found: Completion, locale: str) -> dict[str, Any]:
+    """Suggestions as the API shows them, explained in the reader's language."""
+    items = [{"text": each.text, "what": translate(each.what, locale)} for each in found.items]
+    return {"start": found.start, "end": found.end, "items": items}
 
 
 def comparison_json(compared: TraceComparison) -> dict[str, Any]:

@@ -6,7 +6,6 @@ too, and without building messages that nobody looks at.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from aiplatform.tracing.semconv import (
     MESSAGE_EVENTS,
     Field,
 )
-from aiplatform.tracing.values import JSON_STARTS, any_value, readable
+from aiplatform.tracing.values import JSON_STARTS, any_value, json_value, readable
 from aiplatform.tracing.words import folded
 
 MAX_CHARACTERS: Final = 100_000
@@ -55,8 +54,12 @@ _STRUCTURE_ENDS: Final = tuple(f".{name}" for name in _STRUCTURE)
 
 
 def searchable_text(raw: bytes) -> str:
+    """The folded text of a raw span; equal texts stand in it once."""
+    return text_of(SpanMessage.FromString(raw))
+
+
+def text_of(span: SpanMessage) -> str:
     """The folded text of a span; equal texts stand in it once."""
-    span = SpanMessage.FromString(raw)
     pieces = [span.name]
     for pair in span.attributes:
         key = pair.key
@@ -96,6 +99,6 @@ def _decoded(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return json.loads(text)  # NaN, and numbers beyond 64 bits
+        return json_value(text)  # NaN, numbers beyond 64 bits, halves of a surrogate pair
     except (ValueError, RecursionError):
         return text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.clock import Clock, SystemClock
@@ -13,6 +14,8 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
+from aiplatform.tracing.erasure import Erasure
+from aiplatform.tracing.export import Exports
 from aiplatform.tracing.ingest import Ingest
 from aiplatform.tracing.model import (
     Freshness,
@@ -28,15 +31,24 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.prices import Prices
+from aiplatform.tracing.query.complete import Completion, choices_at, names_at, own_names, own_values, place_of
+from aiplatform.tracing.query.tree import uses_index
+from aiplatform.tracing.query.values import storable
+from aiplatform.tracing.redaction_service import Redaction
+from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
 from aiplatform.tracing.sessions import Sessions
 from aiplatform.tracing.textindex import TextIndex, open_index
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aiplatform.storage.database import Database
+    from sqlalchemy import ColumnElement
+
+    from aiplatform.storage.database import Database, Transaction
 
 MAX_PAGE: Final = 500
+MAX_COMPLETIONS: Final = 100
 INDEX_PERIOD_S: Final = 0.5
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -56,6 +68,11 @@ class Traces:
         self.clock: Clock = clock or SystemClock()
         self.index: TextIndex = open_index(database, index_path)
         self.incoming = Ingest(database, self.clock)
+        self.prices = Prices(database, self.clock)
+        self.redaction = Redaction(database, self.clock)
+        self.exports = Exports(self, database)
+        self.retention = Retention(database, self.clock)
+        self.erasure = Erasure(self, database)
         self.sessions = Sessions(database)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
@@ -65,7 +82,8 @@ class Traces:
             InvalidError: The bytes are no export request.
             TransientError: The database cannot be reached; nothing was acknowledged.
         """
-        return self.incoming.submit(read_request(scope, request, now_ns=self.clock.now_ns())).result()
+        export = read_request(scope, request, now_ns=self.clock.now_ns(), redactor_of=self.redaction.of)
+        return self.incoming.submit(export).result()
 
     def list(
         self,
@@ -91,15 +109,50 @@ class Traces:
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidError(N_("A page cannot hold {limit!r} traces."), hint=N_("Ask for 1 to 500."), limit=limit)
         where = where or TraceFilter()
-        matches = None
-        if where.text and where.text.strip():
+        has_text = bool(where.text and where.text.strip())
+        is_indexed = has_text or (where.query is not None and uses_index(where.query))
+        if is_indexed:
             self.update_index()
-            matches = self.index.search(scope, where.text, from_ns=where.from_ns, to_ns=where.to_ns)
-        with self._database.read(scope) as tx:
-            found = store.list_traces(tx, where, matches=matches, sort=sort, limit=limit, page=page)
-        if matches is None:
+        matches = None
+        if has_text:
+            matches = self.index.search(scope, where.text or "", from_ns=where.from_ns, to_ns=where.to_ns)
+        with self._reading(scope, where) as (tx, condition):
+            found = store.list_traces(
+                tx, where, matches=matches, sort=sort, limit=limit, page=page, condition=condition
+            )
+        if not is_indexed:
             return found
-        return store.with_search(found, freshness=self.freshness(scope), is_cut=matches.is_cut)
+        return store.with_search(found, freshness=self.freshness(scope), is_cut=matches is not None and matches.is_cut)
+
+    def complete(self, scope: Scope, text: str, at: int | None = None, *, limit: int = 20) -> Completion:
+        """Ways to go on with a query that is being typed: fields, names and values that this project has.
+
+        Args:
+            scope: Tenant and project.
+            text: The query as far as it is written.
+            at: Where the cursor stands, in characters; by default at its end.
+            limit: Suggestions at most, 1 to 100.
+
+        Raises:
+            InvalidError: The limit is not one.
+        """
+        if not 1 <= limit <= MAX_COMPLETIONS:
+            raise InvalidError(N_("There are 1 to 100 suggestions, not {limit!r}."), limit=limit)
+        at = len(text) if at is None else max(0, min(at, len(text)))
+        place = place_of(storable(text), at)
+        if place is None:
+            return Completion(start=at, end=at, items=())
+        items = choices_at(place)
+        if items is None and place.name is None and place.space is None:
+            items = names_at(place, after_has=text[: place.start].lower().endswith("has:"))
+        if items is None:
+            with self.index.reader().read(scope) as tx:
+                if place.space is not None:
+                    names = store.seen_names(tx, self.index.sql, place.space, place.typed, limit)
+                    items = own_names(place.space, names)
+                elif place.name is not None:
+                    items = own_values(store.seen_values(tx, self.index.sql, place.name, place.typed, limit))
+        return Completion(start=place.start, end=place.end, items=tuple((items or [])[:limit]))
 
     def get(self, scope: Scope, trace_id: str) -> TraceTree:
         """A trace with its tree and its scores.
@@ -134,8 +187,10 @@ class Traces:
 
         Words of the filter are left out of the count, all its other fields hold.
         """
-        with self._database.read(scope) as tx:
-            return store.histogram(tx, where, from_ns=from_ns, to_ns=to_ns, num_buckets=num_buckets)
+        with self._reading(scope, where) as (tx, condition):
+            return store.histogram(
+                tx, where, from_ns=from_ns, to_ns=to_ns, num_buckets=num_buckets, condition=condition
+            )
 
     def add_score(
         self,
@@ -160,6 +215,7 @@ class Traces:
 
         Raises:
             InvalidError: Name, value or ids are wrong.
+            NotFoundError: The trace was erased.
         """
         score = Score(
             score_id=_checked_score_id(score_id) if score_id else new_id("score", self.clock.now_ns()),
@@ -173,7 +229,12 @@ class Traces:
             principal=principal,
             created_ns=self.clock.now_ns(),
         )
+        redactor = self.redaction.of(scope)
+        if redactor is not None:
+            score = redactor.score(score)
         with self._database.transaction(scope) as tx:
+            if store.is_erased(tx, score.trace_id):
+                raise _no_trace(score.trace_id)
             store.put_score(tx, score)
         return score
 
@@ -199,10 +260,11 @@ class Traces:
 
     @hookimpl
     def periodic(self) -> Iterable[tuple[str, float, Callable[[], Any]]]:
-        """The worker's share: the text index, and figures of traces too large to be summed while they arrive."""
+        """The worker's share: the text index, figures of traces too large to be summed at once, what is too old."""
         return [
             ("tracing.index", INDEX_PERIOD_S, self.update_index),
             ("tracing.settle", 5.0, self.settle),
+            ("tracing.retention", RETENTION_PERIOD_S, self.retention.run),
         ]
 
     def settle(self) -> int:
@@ -215,6 +277,17 @@ class Traces:
         self.index.delete(scope)
         with self._database.transaction(scope) as tx:
             store.delete_scope(tx)
+            store.remove_policies(tx)
+
+    @contextmanager
+    def _reading(self, scope: Scope, where: TraceFilter) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:
+        """A transaction that reads, and the condition of the filter's query in it."""
+        if where.query is None:
+            with self._database.read(scope) as tx:
+                yield tx, None
+            return
+        with self.index.reader().read(scope) as tx:
+            yield tx, store.query_condition(tx, where.query, self.index.sql, now_ns=self.clock.now_ns())
 
     def close(self) -> None:
         """Commit what waits, then let go of files and threads."""

@@ -1,4 +1,4 @@
-"""Errors of whatever stands in front of `/v1/traces`, as OTLP wants them.
+"""Errors of whatever stands in front of OTLP's paths, as OTLP wants them.
 
 The layers before the endpoint (authentication, the Host check) answer in the platform's own JSON. An OTLP client
 expects `google.rpc.Status` in the encoding of its request from them too.
@@ -14,22 +14,26 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from aiplatform.core.errors import error_for_status
 from aiplatform.tracing.endpoint import Receive, Send
 from aiplatform.tracing.otlp import GRPC_CODES, JSON, PROTOBUF, encoded
+from aiplatform.tracing.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-TRACES_PATH: Final = "/v1/traces"
+LANGFUSE_PREFIX: Final = "/api/public/otel"
+"""Below it Langfuse's own clients send OTLP."""
+
+OTLP_PATHS: Final = frozenset(prefix + signal.path for signal in SIGNALS for prefix in ("", LANGFUSE_PREFIX))
 
 
 class StatusBodies:
-    """Wraps an ASGI application; what is not under `/v1/traces` passes untouched."""
+    """Wraps an ASGI application; what is at no path of OTLP passes untouched."""
 
     def __init__(self, app: Callable[[Any, Receive, Send], Awaitable[None]]) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        if scope["type"] != "http" or scope["path"] != TRACES_PATH:
+        if scope["type"] != "http" or scope["path"].rstrip("/") not in OTLP_PATHS:
             await self._app(scope, receive, send)
             return
         sent_type = dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip().lower()

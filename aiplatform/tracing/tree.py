@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from aiplatform.tracing.model import SpanKind, SpanRow, Status, Usage
@@ -44,6 +45,10 @@ class Bone(Protocol):
     def cache_write_tokens(self) -> int | None: ...  # noqa: D102
     @property
     def reasoning_tokens(self) -> int | None: ...  # noqa: D102
+    @property
+    def cost(self) -> float | None: ...  # noqa: D102
+    @property
+    def currency(self) -> str | None: ...  # noqa: D102
 
 
 class StoredBone(NamedTuple):
@@ -64,6 +69,8 @@ class StoredBone(NamedTuple):
     cache_read_tokens: int | None
     cache_write_tokens: int | None
     reasoning_tokens: int | None
+    cost: float | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +88,9 @@ class Figures:
     num_errors: int
     tokens: tuple[int | None, ...]
     """In the order of `TOKEN_NAMES`."""
+
+    costs: Mapping[str, float]
+    """By currency; empty where no price is known."""
 
     models: tuple[str, ...]
     kinds: tuple[str, ...]
@@ -103,6 +113,7 @@ def figures(bones: Sequence[Bone]) -> Figures:
         num_spans=len(bones),
         num_errors=sum(1 for bone in bones if bone.status == Status.ERROR.value),
         tokens=leaf_tokens(bones),
+        costs=leaf_costs(bones),
         models=tuple(sorted({bone.model for bone in bones if bone.model})),
         kinds=tuple(sorted({bone.kind for bone in bones if bone.kind != SpanKind.OTHER.value})),
         first_day=min(days),
@@ -131,16 +142,25 @@ def leaf_tokens(bones: Sequence[Bone]) -> tuple[int | None, ...]:
     counting = [bone for bone in bones if bone.input_tokens is not None or bone.output_tokens is not None]
     if not counting:
         return (None,) * len(TOKEN_NAMES)
-    if len(counting) == 1:
-        return _tokens(counting[0])
-    parent_of = {bone.span_id: bone.parent_id for bone in bones}
-    repeated: set[str] = set()
-    for bone in counting:
-        above = bone.parent_id
-        while above is not None and above not in repeated and above in parent_of:
-            repeated.add(above)
-            above = parent_of[above]
-    return add_tokens(*(_tokens(bone) for bone in counting if bone.span_id not in repeated))
+    return add_tokens(*(_tokens(bone) for bone in _lowest(counting, bones)))
+
+
+def leaf_costs(bones: Sequence[Bone]) -> dict[str, float]:
+    """What a trace cost, by currency: spans with a cost that have none with a cost below them, added up exactly.
+
+    Nothing is converted, and the sum does not depend on the order in which the spans came.
+    """
+    costing = [bone for bone in bones if bone.cost is not None]
+    amounts: dict[str, list[float]] = {}
+    for bone in _lowest(costing, bones):
+        amounts.setdefault(bone.currency or "", []).append(bone.cost or 0.0)
+    return {currency: math.fsum(amounts[currency]) for currency in sorted(amounts)}
+
+
+def add_costs(*costs: Mapping[str, float]) -> dict[str, float]:
+    """Costs added up currency by currency."""
+    currencies = sorted({currency for cost in costs for currency in cost})
+    return {currency: math.fsum(cost.get(currency, 0.0) for cost in costs) for currency in currencies}
 
 
 def add_tokens(*counts: Sequence[int | None]) -> tuple[int | None, ...]:
@@ -204,24 +224,21 @@ def _counted(placed: Sequence[tuple[SpanRow, int]], children: Mapping[str | None
 
 
 def _with_place(row: SpanRow, depth: int, num_children: int, num_descendants: int) -> SpanRow:
-    return SpanRow(
-        trace_id=row.trace_id,
-        span_id=row.span_id,
-        parent_id=row.parent_id,
-        name=row.name,
-        kind=row.kind,
-        status=row.status,
-        start_ns=row.start_ns,
-        duration_ns=row.duration_ns,
-        model=row.model,
-        usage=row.usage,
-        error=row.error,
-        service=row.service,
-        day=row.day,
-        depth=depth,
-        num_children=num_children,
-        num_descendants=num_descendants,
-    )
+    return replace(row, depth=depth, num_children=num_children, num_descendants=num_descendants)
+
+
+def _lowest(chosen: Sequence[Bone], bones: Sequence[Bone]) -> list[Bone]:
+    """Those of the chosen spans that have no other chosen one below them."""
+    if len(chosen) <= 1:
+        return list(chosen)
+    parent_of = {bone.span_id: bone.parent_id for bone in bones}
+    repeated: set[str] = set()
+    for bone in chosen:
+        above = bone.parent_id
+        while above is not None and above not in repeated and above in parent_of:
+            repeated.add(above)
+            above = parent_of[above]
+    return [bone for bone in chosen if bone.span_id not in repeated]
 
 
 def usage_of(tokens: Sequence[int | None]) -> Usage:

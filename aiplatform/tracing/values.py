@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -15,6 +15,10 @@ MAX_DEPTH: Final = 32
 MAX_COUNT: Final = 2**53
 JSON_STARTS: Final = frozenset('{["')
 _ESCAPES: Final = re.compile(r"(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[0-9a-fA-F]{4}")
+_HALVES: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.", re.DOTALL
+)
+"""Whole pairs first, then halves, then every other escape, so that an escaped backslash is not the start of one."""
 
 
 def any_value(value: AnyValue, depth: int = 0) -> Any:
@@ -67,9 +71,30 @@ def _decoded(text: str) -> Any:
     if not stripped or stripped[0] not in JSON_STARTS:
         return text
     try:
-        return json.loads(stripped)
+        return json_value(stripped)
     except (ValueError, RecursionError):
         return text
+
+
+def json_value(text: str, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value of JSON text; half of a surrogate pair, which no database can hold, becomes U+FFFD.
+
+    Args:
+        text: JSON.
+        pairs: What makes an object of its pairs; by default a dictionary of the last of each key.
+
+    Raises:
+        ValueError: It is no JSON.
+        RecursionError: It is nested too deep.
+    """
+    if "\\ud" in text or "\\uD" in text:
+        text = _HALVES.sub(_made_whole, text)
+    return json.loads(text, object_pairs_hook=pairs)
+
+
+def _made_whole(escape: re.Match[str]) -> str:
+    found = escape.group()
+    return "\\ufffd" if len(found) == 6 else found
 
 
 def plain_text(value: Any) -> str:

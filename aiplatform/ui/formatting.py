@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final
@@ -16,6 +17,7 @@ SECOND_NS: Final = 1_000_000_000
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
+_SIGNS: Final = {"USD": "$", "CNY": "¥", "EUR": "€"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +94,21 @@ def p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def money(usd: float | None) -> str:
-    """Dollars with enough digits to tell $0.009 from $0.000009; two decimals from one dollar on."""
-    if value_is_zero(usd):
-        return "$0"
-    if usd is None or not math.isfinite(usd):
+def money(amount: float | Mapping[str, float] | None, currency: str = "USD") -> str:
+    """An amount with enough digits to tell $0.009 from $0.000009; two decimals from one on.
+
+    Amounts by currency stand one beside the other: `$0.12 + ¥3.40`. Nothing is converted.
+    """
+    if isinstance(amount, Mapping):
+        return " + ".join(money(each, name) for name, each in sorted(amount.items())) or UNKNOWN
+    sign = _SIGNS.get(currency, f"{currency} ")
+    if value_is_zero(amount):
+        return f"{sign}0"
+    if amount is None or not math.isfinite(amount):
         return UNKNOWN
-    size = abs(usd)
+    size = abs(amount)
     text = f"{size:,.2f}" if size >= 1 else _significant(size, 3)
-    return _signed(f"${text}", usd)
+    return _signed(f"{sign}{text}", amount)
 
 
 def value_is_zero(value: float | None) -> bool:

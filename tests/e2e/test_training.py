@@ -32,7 +32,11 @@ def trained(platform: RunningPlatform) -> dict[str, Any]:
     environment = platform.client_environment()
     done = subprocess.run(command, cwd=DIGITS, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    [run] = platform.run_json("training", "list")
+    return run_named(platform, "digits")
+
+
+def run_named(platform: RunningPlatform, name: str) -> dict[str, Any]:
+    [run] = [one for one in platform.run_json("training", "list") if one["name"] == name]
     assert isinstance(run, dict)
     return run
 
@@ -78,7 +82,7 @@ def test_an_error_of_the_users_code_is_shown_as_it_was_raised(platform: RunningP
     assert done.returncode == ExitCode.FAILED
     assert "ValueError: the learning rate -1 is odd" in done.stdout
     assert "broken.py" in done.stdout
-    [run] = [one for one in platform.run_json("training", "list") if one["name"] == "broken"]
+    run = run_named(platform, "broken")
     assert run["state"] == "failed"
     assert run["message"].startswith("Rank 0 of the training loop raised ValueError: the learning rate -1 is odd")
 

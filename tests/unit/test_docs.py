@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiplatform.core.settings import Settings
+from aiplatform.tracing.export_model import COLUMNS, SCHEMA_VERSION
 from scripts import settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,3 +68,12 @@ def test_every_make_habit_of_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for page in (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "CONTRIBUTING.md"):
         assert set(re.findall(r"\bmake ([a-z-]+)", page.read_text(encoding="utf-8"))) <= targets
+
+
+@pytest.mark.parametrize("page", ["trace-export.md", "zh/trace-export.md"])
+def test_every_column_of_an_export_is_explained(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for level, columns in COLUMNS.items():
+        section = text.split(f"`{level}`", 1)[1]
+        assert [column.name for column in columns if f"`{column.name}`" not in section] == []
+    assert f"spans/{SCHEMA_VERSION}" in text

@@ -46,4 +46,10 @@ def missing(old: Any, new: Any, where: str = "") -> list[str]:
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
         return [one for place, (before, after) in pairs for one in missing(before, after, f"{where}[{place}]")]
+    if _is_words(old) and _is_words(new):
+        return [f"{where}: {word!r} is gone" for word in old if word not in new]
     return [] if old == new else [f"{where}: {old!r} became {new!r}"]
+
+
+def _is_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from aiplatform.storage.tables.base import ID, tenant_table
@@ -12,6 +12,7 @@ from aiplatform.storage.tables.base import ID, tenant_table
 TRACE_ID: Final = String(32)
 SPAN_ID: Final = String(16)
 RESOURCE_KEY: Final = String(32)
+CURRENCY: Final = String(3)
 
 spans = tenant_table(
     "spans",
@@ -36,6 +37,7 @@ spans = tenant_table(
     Column("error", Text),
     Column("resource_key", RESOURCE_KEY, nullable=False),
     Column("raw", LargeBinary, nullable=False),  # opentelemetry.proto.trace.v1.Span
+    Column("currency", CURRENCY),  # of the cost
     project_key=True,
     postgresql_partition_by="RANGE (day)",
 )
@@ -64,7 +66,7 @@ traces = tenant_table(
     Column("cache_read_tokens", BigInteger),
     Column("cache_write_tokens", BigInteger),
     Column("reasoning_tokens", BigInteger),
-    Column("cost", Float),
+    Column("cost", Float),  # empty where currencies are mixed
     Column("input_preview", Text),
     Column("output_preview", Text),
     Column("models", Text, nullable=False),  # names between line feeds, one before and one after each
@@ -76,6 +78,8 @@ traces = tenant_table(
     Column("last_day", Integer, nullable=False),
     Column("updated_ns", BigInteger, nullable=False),
     Column("is_settled", Boolean, nullable=False),  # no: its figures were carried forward, and are to be summed again
+    Column("currency", CURRENCY),
+    Column("costs", Text),  # JSON, amount by currency, where they are mixed
     Index("ix_traces_newest", "tenant_id", "project_id", "start_ns"),
     # Few traces belong to a session, and only they pay for it on the way in.
     Index(
@@ -87,6 +91,18 @@ traces = tenant_table(
         postgresql_where=text("session_id IS NOT NULL"),
         sqlite_where=text("session_id IS NOT NULL"),
     ),
+    project_key=True,
+)
+
+span_logs = tenant_table(
+    "span_logs",
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("span_id", SPAN_ID, primary_key=True),
+    Column("log_key", String(32), primary_key=True),  # hash of `raw`: a record that is sent again meets its twin
+    Column("day", Integer, nullable=False),  # days since 1970 of its time
+    Column("time_ns", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),  # among the records of its request, where times are equal
+    Column("raw", LargeBinary, nullable=False),  # opentelemetry.proto.logs.v1.LogRecord
     project_key=True,
 )
 
@@ -111,6 +127,48 @@ span_texts = tenant_table(
     project_key=True,
 )
 
+model_prices = tenant_table(
+    "model_prices",
+    # A tenant's own prices per million tokens; they come before the list that ships with the platform.
+    Column("provider", String(64), primary_key=True),  # empty: whoever bills
+    Column("model", String(200), primary_key=True),  # lower case; * stands for any end
+    Column("valid_from_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", CURRENCY, nullable=False),
+    Column("input", Float),
+    Column("output", Float),
+    Column("cache_read", Float),
+    Column("cache_write", Float),
+    Column("principal", Text, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    project=False,
+)
+
+# Compared byte by byte, so that what begins alike stands together, whatever the server's language.
+PLAIN_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+
+attribute_values = tenant_table(
+    "attribute_values",
+    # PostgreSQL's index of attributes, first half: each value that a name has had, once. SQLite keeps its own in the
+    # text index's file and leaves both tables empty.
+    Column("value_id", BigInteger, primary_key=True, autoincrement=False),  # hash of project, name and value
+    Column("name", PLAIN_TEXT, nullable=False),
+    Column("text", PLAIN_TEXT),  # empty where only the name is indexed
+    Column("number", Float),
+    Index("ix_attribute_values_text", "tenant_id", "project_id", "name", "text"),
+    Index("ix_attribute_values_number", "tenant_id", "project_id", "name", "number"),
+    project_key=True,
+)
+
+span_attributes = tenant_table(
+    "span_attributes",
+    # Second half: the spans that have a value.
+    Column("value_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("span_id", SPAN_ID, primary_key=True),
+    Index("ix_span_attributes_span", "tenant_id", "project_id", "trace_id", "span_id"),
+    project_key=True,
+)
+
 scores = tenant_table(
     "scores",
     Column("score_id", ID, primary_key=True),
@@ -126,6 +184,18 @@ scores = tenant_table(
     Column("created_ns", BigInteger, nullable=False),
     Index("ix_scores_trace", "tenant_id", "project_id", "trace_id"),
     project_key=True,
+)
+
+trace_policies = tenant_table(
+    "trace_policies",
+    # An empty project: the policy of the whole tenant, for projects that have none of their own.
+    Column("kind", String(16), primary_key=True),  # redaction, retention
+    Column("policy", JSON, nullable=False),
+    Column("secret", LargeBinary),  # what hashes of redacted values are keyed with
+    Column("version", BigInteger, nullable=False),  # random: who caches policies sees by the sum that one changed
+    Column("updated_ns", BigInteger, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    project=False,
 )
 
 trace_labels = tenant_table(

@@ -31,17 +31,35 @@ _COLUMN_OF = {
 
 
 def list_traces(
-    tx: Transaction, where: TraceFilter, *, matches: Matches | None, sort: TraceSort, limit: int, page: str | None
+    tx: Transaction,
+    where: TraceFilter,
+    *,
+    matches: Matches | None,
+    sort: TraceSort,
+    limit: int,
+    page: str | None,
+    condition: ColumnElement[bool] | None = None,
 ) -> TracePage:
     """One page; `next` is set where another follows.
+
+    Args:
+        tx: A transaction of one project.
+        where: What to narrow to; its query is `condition`, and its text `matches`.
+        matches: Traces in which the text occurs; None where none is asked for.
+        sort: Order.
+        limit: Traces a page.
+        page: The `next` of the page before.
+        condition: What `query_condition` made of the filter's query.
 
     Raises:
         InvalidError: The page token is none of this order.
     """
     statement = select(traces).where(*_conditions(where))
+    if condition is not None:
+        statement = statement.where(condition)
     if matches is not None:
-        condition = text(any_of(tx, "trace_id", "trace_ids"))
-        statement = statement.where(condition.bindparams(trace_ids=listed(tx, matches.trace_ids)))
+        among = text(any_of(tx, "traces.trace_id", "trace_ids"))
+        statement = statement.where(among.bindparams(trace_ids=listed(tx, matches.trace_ids)))
     found = tx.execute(_ordered(statement, sort, page).limit(limit + 1)).fetchall()
     items = [summary_of(row) for row in found[:limit]]
     token = _token(sort, found[limit - 1]) if len(found) > limit else None
@@ -54,7 +72,13 @@ def with_search(page: TracePage, *, freshness: Freshness, is_cut: bool) -> Trace
 
 
 def histogram(
-    tx: Transaction, where: TraceFilter, *, from_ns: int, to_ns: int, num_buckets: int
+    tx: Transaction,
+    where: TraceFilter,
+    *,
+    from_ns: int,
+    to_ns: int,
+    num_buckets: int,
+    condition: ColumnElement[bool] | None = None,
 ) -> Sequence[tuple[int, int]]:
     """Traces without and with errors that began in each slice of [from, to)."""
     width = max((to_ns - from_ns) // num_buckets, 1)
@@ -62,6 +86,8 @@ def histogram(
     failed = func.sum(case((traces.c.num_errors > 0, 1), else_=0)).label("failed")
     narrowed = replace(where, from_ns=max(from_ns, where.from_ns or from_ns), to_ns=min(to_ns, where.to_ns or to_ns))
     statement = select(bucket, func.count().label("num"), failed).where(*_conditions(narrowed)).group_by(bucket)
+    if condition is not None:
+        statement = statement.where(condition)
     counts = [(0, 0)] * num_buckets
     for row in tx.execute(statement):
         index = min(int(row.bucket), num_buckets - 1)

@@ -8,8 +8,10 @@ from sqlalchemy import func, select
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import span_changes, traces
+from aiplatform.tracing.log_records import joined
 from aiplatform.tracing.model import Freshness, SpanDetail, TraceTree
 from aiplatform.tracing.normalise import read_detail
+from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.rows import span_of, summary_of
 from aiplatform.tracing.store.scores import scores
 from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, rows
@@ -50,7 +52,8 @@ def span(tx: Transaction, trace_id: str, span_id: str) -> SpanDetail | None:
     sql = f"SELECT resource, scope FROM span_resources WHERE {IN_PROJECT} AND resource_key = :key"  # noqa: S608
     resources = rows(tx, sql, key=row.resource_key)
     resource, scope = (bytes(resources[0].resource), bytes(resources[0].scope)) if resources else (b"", b"")
-    return read_detail(span_of(row, trace_id), bytes(row.raw), resource=resource, scope=scope)
+    raw = joined(bytes(row.raw), logs_of(tx, [(trace_id, span_id)]).get((trace_id, span_id), ()))
+    return read_detail(span_of(row, trace_id), raw, resource=resource, scope=scope)
 
 
 def freshness(tx: Transaction, now_ns: int) -> Freshness:

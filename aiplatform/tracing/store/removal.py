@@ -1,33 +1,163 @@
-"""Everything of a scope, or of some traces, gone."""
+"""Whole traces, or everything of a scope, gone: spans, log records, summaries, scores, texts.
+
+The text index follows the changes that a removal leaves behind, as it follows a write: whoever is killed between the
+two leaves work to be done, and nothing half done. Of an erased trace a mark stays, an empty summary without a word of
+what it held, so that spans of it which arrive late are not stored again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import delete, text
+from sqlalchemy import ColumnElement, delete, func, select
 
+from aiplatform.core.ids import new_id
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import (
+    attribute_values,
+    model_prices,
     scores,
+    span_attributes,
     span_changes,
+    span_logs,
     span_resources,
     span_texts,
     spans,
     trace_labels,
     traces,
 )
-from aiplatform.tracing.store.statements import any_of, listed
+from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows, run
+from aiplatform.tracing.store.writing import EMPTY_COLUMNS, EMPTY_VALUES, ERASED, key_of
+
+MAX_TRACES: Final = 200
+MAX_SPANS: Final = 5_000
+"""Traces and spans of one piece, unless a single trace has more: what is removed under one lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """How much went."""
+
+    num_traces: int = 0
+    num_spans: int = 0
+    num_scores: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        return Removed(
+            num_traces=self.num_traces + other.num_traces,
+            num_spans=self.num_spans + other.num_spans,
+            num_scores=self.num_scores + other.num_scores,
+        )
+
+
+def traces_where(tx: Transaction, conditions: Sequence[ColumnElement[bool]]) -> list[str]:
+    """The traces of one piece, the oldest that meet the conditions."""
+    statement = (
+        select(traces.c.trace_id, traces.c.num_spans)
+        .where(traces.c.num_spans > 0, *conditions)
+        .order_by(traces.c.start_ns, traces.c.trace_id)
+        .limit(MAX_TRACES)
+    )
+    found: list[str] = []
+    num_spans = 0
+    for row in tx.execute(statement):
+        num_spans += row.num_spans
+        if found and num_spans > MAX_SPANS:
+            break
+        found.append(row.trace_id)
+    return found
+
+
+def count_where(tx: Transaction, conditions: Sequence[ColumnElement[bool]]) -> tuple[int, int, int | None, int | None]:
+    """How many traces and spans meet the conditions, and when the first and the last of them began."""
+    columns: list[Any] = [
+        func.count(),
+        func.coalesce(func.sum(traces.c.num_spans), 0),
+        func.min(traces.c.start_ns),
+        func.max(traces.c.start_ns),
+    ]
+    found: Any = tx.execute(select(*columns).where(traces.c.num_spans > 0, *conditions)).one()
+    return int(found[0]), int(found[1]), found[2], found[3]
+
+
+def remove_traces(
+    tx: Transaction,
+    trace_ids: Sequence[str],
+    conditions: Sequence[ColumnElement[bool]] = (),
+    *,
+    now_ns: int,
+    leaves_marks: bool = False,
+) -> Removed:
+    """Remove traces with everything that hangs on them.
+
+    Args:
+        tx: A write transaction of their project.
+        trace_ids: Which; those that are not there are left out.
+        conditions: What must still hold of each, now that nobody can change it.
+        now_ns: The platform's clock.
+        leaves_marks: Whether late spans of them are to be dropped from now on.
+    """
+    statement = (
+        select(traces.c.trace_id, traces.c.first_day, traces.c.last_day)
+        .where(traces.c.trace_id.in_(trace_ids), traces.c.num_spans > 0, *conditions)
+        .order_by(traces.c.trace_id)  # writers take them in this order too
+        .with_for_update()  # SQLite has one writer anyway, and its dialect leaves this out
+    )
+    found = tx.execute(statement).fetchall()
+    if not found:
+        return Removed()
+    wanted = listed(tx, [row.trace_id for row in found])
+    days = {"first_day": min(row.first_day for row in found), "last_day": max(row.last_day for row in found)}
+    condition = any_of(tx, "trace_id", "trace_ids")
+    of_spans = f"FROM spans WHERE {IN_PROJECT} AND {condition} AND day BETWEEN :first_day AND :last_day"
+    keys = rows(tx, f"SELECT trace_id, span_id, day {of_spans}", trace_ids=wanted, **days)
+    run(tx, f"DELETE {of_spans}", trace_ids=wanted, **days)
+    num_scores = run(tx, f"DELETE FROM scores WHERE {IN_PROJECT} AND {condition}", trace_ids=wanted)  # noqa: S608
+    for table in ("span_logs", "span_texts", "span_attributes", "trace_labels", "traces"):
+        run(tx, f"DELETE FROM {table} WHERE {IN_PROJECT} AND {condition}", trace_ids=wanted)  # noqa: S608 - constants
+    if leaves_marks:
+        mark_erased(tx, [row.trace_id for row in found], now_ns=now_ns)
+    _tell_index(tx, keys, now_ns)
+    return Removed(num_traces=len(found), num_spans=len(keys), num_scores=num_scores)
+
+
+def remove_scores(tx: Transaction, trace_id: str) -> int:
+    """Remove the scores of a trace that may never have arrived; returns how many."""
+    return tx.execute(delete(scores).where(scores.c.trace_id == trace_id)).rowcount
+
+
+def mark_erased(tx: Transaction, trace_ids: Sequence[str], *, now_ns: int) -> None:
+    """Leave marks of traces without a summary: what arrives for them is dropped."""
+    condition = any_of(tx, "trace_id", "trace_ids")
+    # Records may have come before any span did.
+    run(tx, f"DELETE FROM span_logs WHERE {IN_PROJECT} AND {condition}", trace_ids=listed(tx, trace_ids))  # noqa: S608
+    changed = {"status": ERASED, "updated_ns": now_ns}
+    values = tuple(changed.get(name, value) for name, value in zip(EMPTY_COLUMNS[1:], EMPTY_VALUES, strict=True))
+    tx.insert_rows(traces, EMPTY_COLUMNS, [(trace_id, *values) for trace_id in trace_ids], replace=True)
+
+
+def is_erased(tx: Transaction, trace_id: str) -> bool:
+    """Whether a trace was erased."""
+    found = tx.execute(select(traces.c.status).where(traces.c.trace_id == trace_id)).first()
+    return found is not None and found.status == ERASED
 
 
 def delete_scope(tx: Transaction) -> None:
     """Delete every row that the transaction's scope reaches. Repeating it changes nothing."""
-    for table in (trace_labels, scores, span_changes, span_texts, spans, span_resources, traces):
+    for table in (
+        trace_labels, scores, span_changes, span_logs, span_texts, span_attributes, attribute_values, spans,
+        span_resources, traces,
+    ):  # fmt: skip
         tx.execute(delete(table))
+    if tx.scope.project_id is None:  # prices belong to the tenant as a whole
+        tx.execute(delete(model_prices))
 
 
-def delete_traces(tx: Transaction, trace_ids: Sequence[str]) -> int:
-    """Delete some traces with all that belongs to them; returns how many there were."""
-    condition = text(any_of(tx, "trace_id", "trace_ids")).bindparams(trace_ids=listed(tx, trace_ids))
-    for table in (trace_labels, scores, span_texts, spans):
-        tx.execute(delete(table).where(condition))
-    return tx.execute(delete(traces).where(condition)).rowcount
+def _tell_index(tx: Transaction, keys: Sequence[Any], now_ns: int) -> None:
+    for start in range(0, len(keys), MAX_SPANS):
+        part = keys[start : start + MAX_SPANS]
+        packed = b"".join(key_of(row.trace_id, row.span_id, row.day) for row in part)
+        change = (new_id("change", now_ns), now_ns, len(part), packed)
+        tx.insert_rows(span_changes, ("change_id", "created_ns", "num_spans", "keys"), [change])

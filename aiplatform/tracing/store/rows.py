@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiplatform.tracing.model import SpanKind, SpanRow, Status, TraceSummary, Usage
-from aiplatform.tracing.store.writing import split
+from aiplatform.tracing.store.writing import costs_in, split
 from aiplatform.tracing.tree import TOKEN_NAMES
 
 
@@ -24,6 +24,8 @@ def summary_of(row: Any) -> TraceSummary:
         num_errors=row.num_errors,
         usage=usage_of(row),
         cost=row.cost,
+        currency=row.currency,
+        costs=costs_in(row),
         input_preview=row.input_preview,
         output_preview=row.output_preview,
         models=split(row.models),
@@ -49,6 +51,8 @@ def span_of(row: Any, trace_id: str) -> SpanRow:
         duration_ns=row.duration_ns,
         model=row.model,
         usage=usage_of(row),
+        cost=row.cost,
+        currency=row.currency,
         error=row.error,
         service=row.service,
         day=row.day,

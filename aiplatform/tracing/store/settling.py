@@ -24,11 +24,12 @@ def settle(database: Database) -> int:
         ).fetchall()
     for row in waiting:
         with database.transaction(Scope(tenant_id=row.tenant_id, project_id=row.project_id)) as own:
-            _settle_one(own, row.trace_id)
+            sum_up(own, row.trace_id)
     return len(waiting)
 
 
-def _settle_one(tx: Transaction, trace_id: str) -> None:
+def sum_up(tx: Transaction, trace_id: str) -> None:
+    """Sum a trace's figures anew from all of its spans; nothing where there are none."""
     tail = " FOR UPDATE" if tx.dialect == "postgresql" else ""
     rows(tx, f"SELECT trace_id FROM traces WHERE {IN_PROJECT} AND trace_id = :trace_id{tail}", trace_id=trace_id)  # noqa: S608
     sql = f"SELECT {BONE_COLUMNS} FROM spans WHERE {IN_PROJECT} AND trace_id = :trace_id"  # noqa: S608 - constants

@@ -10,7 +10,7 @@ from aiplatform.storage.database import Transaction
 
 BONE_COLUMNS: Final = (
     "span_id, parent_id, name, kind, status, day, start_ns, duration_ns, service, model, "
-    "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens"
+    "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost, currency"
 )
 
 IN_PROJECT: Final = "tenant_id = :tenant_id AND project_id = :project_id"

@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from sqlalchemy import delete, select
 
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import SystemTransaction, Transaction
 from aiplatform.storage.tables.tracing import span_changes
-from aiplatform.tracing.searchable import searchable_text
+from aiplatform.tracing.attribute_values import AttributeValue, attribute_values
+from aiplatform.tracing.log_records import joined
+from aiplatform.tracing.searchable import text_of
+from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.statements import rows
 from aiplatform.tracing.words import folded
 
@@ -40,6 +44,7 @@ class SpanText:
     span_id: str
     start_ns: int
     body: str
+    values: Sequence[AttributeValue]
 
 
 def oldest_changes(tx: SystemTransaction, max_spans: int) -> list[Change]:
@@ -61,6 +66,16 @@ def forget(tx: SystemTransaction, changes: Sequence[Change]) -> None:
     tx.execute(delete(span_changes).where(span_changes.c.change_id.in_([change.change_id for change in changes])))
 
 
+def gone(keys: Sequence[tuple[str, str, int]], found: Sequence[SpanText]) -> list[tuple[str, str]]:
+    """Trace and span ids of the keys that `texts` found no span of: what the index must forget.
+
+    A span whose end moved it to another day is among them too; the change of its end, which is a later one, brings it
+    back.
+    """
+    there = {(text.trace_id, text.span_id) for text in found}
+    return [*dict.fromkeys((trace_id, span_id) for trace_id, span_id, _ in keys if (trace_id, span_id) not in there)]
+
+
 def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanText]:
     """The texts of spans; those that are gone meanwhile are left out."""
     if tx.dialect == "sqlite":
@@ -77,17 +92,22 @@ def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanTex
         f"SELECT s.trace_id, s.span_id, s.start_ns, s.name, s.raw FROM {source} "  # noqa: S608 - constants
         "WHERE s.tenant_id = :tenant_id AND s.project_id = :project_id"
     )
-    return [_text(row) for row in rows(tx, sql, **parameters)]
+    found = rows(tx, sql, **parameters)
+    said = logs_of(tx, [(row.trace_id, row.span_id) for row in found])
+    return [_text(row, said.get((row.trace_id, row.span_id), ())) for row in found]
 
 
-def _text(row: Any) -> SpanText:
+def _text(row: Any, records: Sequence[bytes]) -> SpanText:
+    values: Sequence[AttributeValue] = ()
     try:
-        body = searchable_text(bytes(row.raw))
+        span = SpanMessage.FromString(joined(bytes(row.raw), records))
+        body = text_of(span)
+        values = attribute_values(span)
     except Exception:
         # One span that cannot be read must not keep all later ones from being found.
         logger.exception("a span cannot be read for the text index", extra={"trace_id": row.trace_id})
         body = folded(row.name)
-    return SpanText(trace_id=row.trace_id, span_id=row.span_id, start_ns=row.start_ns, body=body)
+    return SpanText(trace_id=row.trace_id, span_id=row.span_id, start_ns=row.start_ns, body=body, values=values)
 
 
 def _keys(packed: bytes) -> Iterator[tuple[str, str, int]]:

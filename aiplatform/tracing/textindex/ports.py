@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiplatform.core.scope import Scope
+
+if TYPE_CHECKING:
+    from aiplatform.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +21,50 @@ class Matches:
     """Whether there were more matches than are looked at; then these are the newest."""
 
 
+class IndexSql(Protocol):
+    """How a statement of the reader's database reaches the index, and what only one dialect can say."""
+
+    values: str
+    """Table of the values that each name has had: `value_id`, `name`, `text`, `number`."""
+
+    def spans_with_values(self, values: str, where: str, *, is_probe: bool) -> str:
+        """Spans (`trace_id`, `span_id`) that have one of some values.
+
+        Args:
+            values: Numbers of values, or a statement that selects them.
+            where: Further condition, beginning with AND; `{table}` stands for what has the two columns.
+            is_probe: Whether the condition names the trace, so that the search begins there.
+        """
+        ...
+
+    def spans_with_words(self, scope: Scope, query: str, where: str, prefix: str) -> tuple[str, dict[str, Any]]:
+        """Spans in which all words of a query occur, and the statement's parameters, named with a prefix."""
+        ...
+
+    def contains(self, text: str, part: str) -> str:
+        """Whether a part occurs in a text, ASCII letters in either case."""
+        ...
+
+    def matches(self, text: str, pattern: str) -> str:
+        """Whether an expression, as `pattern` gives it, finds something in a text."""
+        ...
+
+    def pattern(self, expression: str) -> str:
+        """An expression in the words of the database."""
+        ...
+
+
 class TextIndex(Protocol):
-    """Words of spans, found within one project."""
+    """Words and attributes of spans, found within one project."""
+
+    @property
+    def sql(self) -> IndexSql:
+        """How statements of the reader reach the index."""
+        ...
+
+    def reader(self) -> Database:
+        """The database as it is read together with the index; nothing is written through it."""
+        ...
 
     def update(self, max_spans: int = 2_000) -> int:
         """Take in what was committed and not yet read, oldest first; returns how many spans. Safe to repeat."""
@@ -38,10 +83,6 @@ class TextIndex(Protocol):
 
     def delete(self, scope: Scope) -> None:
         """Forget everything of a scope."""
-        ...
-
-    def delete_traces(self, scope: Scope, trace_ids: Sequence[str]) -> None:
-        """Forget some traces of one project."""
         ...
 
     def close(self) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import delete, text
 
 from aiplatform.core.scope import Scope
-from aiplatform.storage.database import Database
-from aiplatform.storage.tables.tracing import span_texts
+from aiplatform.storage.database import Database, Transaction
+from aiplatform.storage.tables.tracing import attribute_values, span_attributes, span_texts
+from aiplatform.tracing.attribute_values import AttributeValue
 from aiplatform.tracing.model import DAY_NS
-from aiplatform.tracing.store.statements import IN_PROJECT, rows
-from aiplatform.tracing.textindex.changes import Change, forget, oldest_changes, texts
-from aiplatform.tracing.textindex.ports import Matches
+from aiplatform.tracing.query.regex import postgres_form
+from aiplatform.tracing.store.statements import IN_PROJECT, rows, run
+from aiplatform.tracing.textindex.changes import Change, SpanText, forget, gone, oldest_changes, texts
+from aiplatform.tracing.textindex.ports import IndexSql, Matches
 from aiplatform.tracing.words import read_query, words_of
 
 MAX_MATCHES: Final = 20_000
@@ -23,6 +25,12 @@ _UPSERT: Final = (
     "VALUES (:tenant_id, :project_id, :trace_id, :span_id, :start_ns, :body, :words) "
     "ON CONFLICT (tenant_id, project_id, trace_id, span_id) "
     "DO UPDATE SET start_ns = excluded.start_ns, body = excluded.body, words = excluded.words"
+)
+
+_REMOVE: Final = tuple(
+    f"DELETE FROM {table} WHERE tenant_id = :tenant_id AND project_id = :project_id "  # noqa: S608 - constants
+    "AND trace_id = :trace_id AND span_id = :span_id"
+    for table in ("span_texts", "span_attributes")
 )
 
 
@@ -46,37 +54,31 @@ class PostgresTextIndex:
 
     def search(self, scope: Scope, query: str, *, from_ns: int | None, to_ns: int | None) -> Matches:
         """Traces with a span in which every term of the query occurs."""
-        terms = read_query(query)
-        if not terms:
-            return Matches(trace_ids=(), is_cut=False)
-        words = {word for term in terms for phrase in term.phrases for word in phrase}
-        # Words next to each other, and beginnings, are decided on the text itself.
-        checked = [term.text for term in terms if len(term.phrases) > 1 or len(term.phrases[0]) > 1]
-        conditions = [f"strpos(body, :text{index}) > 0" for index in range(len(checked))]
+        condition, parameters = words_condition(query, "t")
         sql = (
-            f"SELECT trace_id FROM span_texts WHERE {IN_PROJECT} AND words @> CAST(:words AS text[]) "  # noqa: S608
-            f"AND start_ns BETWEEN :from_ns AND :to_ns {''.join(f' AND {condition}' for condition in conditions)} "
-            "ORDER BY start_ns DESC LIMIT :limit"
+            f"SELECT t.trace_id FROM span_texts t WHERE {IN_PROJECT} AND {condition} "  # noqa: S608 - constants
+            "AND t.start_ns BETWEEN :from_ns AND :to_ns ORDER BY t.start_ns DESC LIMIT :limit"
         )
-        parameters = {f"text{index}": value for index, value in enumerate(checked)}
         latest = 2**63 - 1 if to_ns is None else to_ns + DAY_NS
         with self._database.read(scope) as tx:
-            found = rows(
-                tx, sql, words=sorted(words), from_ns=from_ns or 0, to_ns=latest, limit=MAX_MATCHES + 1, **parameters
-            )
+            found = rows(tx, sql, from_ns=from_ns or 0, to_ns=latest, limit=MAX_MATCHES + 1, **parameters)
         trace_ids = [row.trace_id for row in found]
         return Matches(trace_ids=tuple(dict.fromkeys(trace_ids[:MAX_MATCHES])), is_cut=len(trace_ids) > MAX_MATCHES)
+
+    def reader(self) -> Database:
+        """The database itself: the index lies in its tables."""
+        return self._database
+
+    @property
+    def sql(self) -> IndexSql:
+        """How statements reach the index."""
+        return SQL
 
     def delete(self, scope: Scope) -> None:
         """Forget everything of a scope."""
         with self._database.transaction(scope) as tx:
-            tx.execute(delete(span_texts))
-
-    def delete_traces(self, scope: Scope, trace_ids: Sequence[str]) -> None:
-        """Forget some traces of one project."""
-        condition = text("trace_id = ANY(:trace_ids)").bindparams(trace_ids=list(trace_ids))
-        with self._database.transaction(scope) as tx:
-            tx.execute(delete(span_texts).where(condition))
+            for table in (span_texts, span_attributes, attribute_values):
+                tx.execute(delete(table))
 
     def close(self) -> None:
         """Nothing to let go of: connections belong to the database."""
@@ -98,7 +100,84 @@ class PostgresTextIndex:
                     for item in found
                 ]
                 tx.raw(_UPSERT, values)
-        return len(found)
+                _put_attributes(tx, found)
+            removed = gone(change.keys, found)
+            if removed:
+                project = {"project_id": change.scope.project_id}
+                for sql in _REMOVE:
+                    tx.raw(sql, [{**project, "trace_id": trace, "span_id": span} for trace, span in removed])
+        return len(found) + len(removed)
+
+
+def words_condition(query: str, table: str, prefix: str = "") -> tuple[str, dict[str, Any]]:
+    """The condition that every term of a query occurs in a row of `span_texts`, and its parameters."""
+    terms = read_query(query)
+    if not terms:
+        return "FALSE", {}
+    words = {word for term in terms for phrase in term.phrases for word in phrase}
+    # Words next to each other, and beginnings, are decided on the text itself.
+    checked = [term.text for term in terms if len(term.phrases) > 1 or len(term.phrases[0]) > 1]
+    parameters: dict[str, Any] = {f"{prefix}text{index}": value for index, value in enumerate(checked)}
+    conditions = [f"strpos({table}.body, :{name}) > 0" for name in parameters]
+    parameters[f"{prefix}words"] = sorted(words)
+    return " AND ".join([f"{table}.words @> CAST(:{prefix}words AS text[])", *conditions]), parameters
+
+
+def _put_attributes(tx: Transaction, found: Sequence[SpanText]) -> None:
+    """What the spans' attributes say now; what they said before is taken away first."""
+    arrays = "unnest(CAST(:trace_ids AS text[]), CAST(:span_ids AS text[])) k(trace_id, span_id)"
+    sql = (
+        f"DELETE FROM span_attributes a USING {arrays} WHERE a.tenant_id = :tenant_id "  # noqa: S608 - constants
+        "AND a.project_id = :project_id AND a.trace_id = k.trace_id AND a.span_id = k.span_id"
+    )
+    run(tx, sql, trace_ids=[item.trace_id for item in found], span_ids=[item.span_id for item in found])
+    values: dict[int, AttributeValue] = {}
+    postings: list[tuple[int, str, str]] = []
+    for item in found:
+        for value in item.values:
+            value_id = value.value_id(tx.scope)
+            values[value_id] = value
+            postings.append((value_id, item.trace_id, item.span_id))
+    rows_ = [(value_id, value.name, value.text, value.number) for value_id, value in sorted(values.items())]
+    tx.insert_rows(attribute_values, ("value_id", "name", "text", "number"), rows_)
+    tx.insert_rows(span_attributes, ("value_id", "trace_id", "span_id"), postings)
+
+
+class _PostgresSql:
+    """The index in tables beside the spans."""
+
+    values = "attribute_values"
+
+    def spans_with_values(self, values: str, where: str, *, is_probe: bool) -> str:
+        """Spans that have one of some values."""
+        return (
+            f"SELECT a.trace_id, a.span_id FROM span_attributes a WHERE a.tenant_id = :tenant_id "  # noqa: S608
+            f"AND a.project_id = :project_id AND a.value_id IN ({values}){where.format(table='a')}"
+        )
+
+    def spans_with_words(self, scope: Scope, query: str, where: str, prefix: str) -> tuple[str, dict[str, Any]]:
+        """Spans in which all words of a query occur."""
+        condition, parameters = words_condition(query, "t", prefix)
+        sql = (
+            f"SELECT t.trace_id, t.span_id FROM span_texts t WHERE t.tenant_id = :tenant_id "  # noqa: S608
+            f"AND t.project_id = :project_id AND {condition}{where.format(table='t')}"
+        )
+        return sql, parameters
+
+    def contains(self, text: str, part: str) -> str:
+        """Whether a part occurs in a text, ASCII letters in either case."""
+        return f"strpos(lower({text}), lower({part})) > 0"
+
+    def matches(self, text: str, pattern: str) -> str:
+        """Whether an expression finds something in a text."""
+        return f"{text} ~ {pattern}"
+
+    def pattern(self, expression: str) -> str:
+        """An expression in the words of the database."""
+        return postgres_form(expression)
+
+
+SQL: Final[IndexSql] = _PostgresSql()
 
 
 def _with_singles(word: str) -> set[str]:

@@ -6,21 +6,22 @@ because taking a document out of such an index needs the very words that were pu
 
 from __future__ import annotations
 
-import json
 import sqlite3
+import struct
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database
 from aiplatform.tracing.model import DAY_NS
-from aiplatform.tracing.textindex.changes import Change, SpanText, forget, oldest_changes, texts
-from aiplatform.tracing.textindex.ports import Matches
+from aiplatform.tracing.textindex.changes import Change, SpanText, forget, gone, oldest_changes, texts
+from aiplatform.tracing.textindex.ports import IndexSql, Matches
+from aiplatform.tracing.textindex.reading import FOUND_FUNCTION, open_reader
 from aiplatform.tracing.words import Term, index_form, read_query
 
 MAX_MATCHES: Final = 20_000
@@ -30,13 +31,23 @@ BUSY_TIMEOUT_MS: Final = 250
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS docs (
     doc_id INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, project_id TEXT NOT NULL, trace_id TEXT NOT NULL,
-    span_id TEXT NOT NULL, start_ns INTEGER NOT NULL, body BLOB NOT NULL,
+    span_id TEXT NOT NULL, start_ns INTEGER NOT NULL, body BLOB NOT NULL, value_ids BLOB NOT NULL DEFAULT x'',
     UNIQUE (tenant_id, project_id, trace_id, span_id)
 );
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     scope, body, content='', tokenize="unicode61 remove_diacritics 0"
 );
+CREATE TABLE IF NOT EXISTS attribute_values (
+    value_id INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, project_id TEXT NOT NULL, name TEXT NOT NULL, text TEXT,
+    number REAL
+);
+CREATE INDEX IF NOT EXISTS ix_values_text ON attribute_values (tenant_id, project_id, name, text);
+CREATE INDEX IF NOT EXISTS ix_values_number ON attribute_values (tenant_id, project_id, name, number);
+CREATE TABLE IF NOT EXISTS doc_values (
+    value_id INTEGER NOT NULL, doc_id INTEGER NOT NULL, PRIMARY KEY (value_id, doc_id)
+) WITHOUT ROWID;
 """
+_SCHEMA_NAME: Final = "textindex"
 
 
 class SqliteTextIndex:
@@ -49,6 +60,10 @@ class SqliteTextIndex:
         self._all: list[sqlite3.Connection] = []
         self._updating = threading.Lock()
         """Held by the one thread of this process that brings the index up."""
+
+        self._reader: Database | None = None
+        self._opening = threading.Lock()
+        """Held while the reader is opened."""
 
     def update(self, max_spans: int = 2_000) -> int:
         """Take in what was committed and not yet read, oldest first; returns how many spans. Safe to repeat."""
@@ -87,25 +102,19 @@ class SqliteTextIndex:
 
     def delete(self, scope: Scope) -> None:
         """Forget everything of a scope."""
-        where, values = "tenant_id = ?", [scope.tenant_id]
-        if scope.project_id is not None:
-            where, values = f"{where} AND project_id = ?", [*values, scope.project_id]
-        self._forget(where, values)
-
-    def delete_traces(self, scope: Scope, trace_ids: Sequence[str]) -> None:
-        """Forget some traces of one project."""
-        where = "tenant_id = ? AND project_id = ? AND trace_id IN (SELECT value FROM json_each(?))"
-        self._forget(where, [scope.tenant_id, scope.project_id or "", json.dumps(list(trace_ids))])
-
-    def _forget(self, where: str, values: list[str]) -> None:
         connection = self._connection()
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            docs = connection.execute(f"SELECT doc_id, tenant_id, project_id, body FROM docs WHERE {where}", values)  # noqa: S608
-            for doc_id, tenant_id, project_id, body in docs.fetchall():
-                _take_out(connection, doc_id, Scope(tenant_id=tenant_id, project_id=project_id), body)
-            connection.execute(f"DELETE FROM docs WHERE {where}", values)  # noqa: S608
+            where, values = "tenant_id = ?", [scope.tenant_id]
+            if scope.project_id is not None:
+                where, values = f"{where} AND project_id = ?", [*values, scope.project_id]
+            columns = "doc_id, tenant_id, project_id, body, value_ids"
+            docs = connection.execute(f"SELECT {columns} FROM docs WHERE {where}", values)  # noqa: S608 - constants
+            for doc_id, tenant_id, project_id, body, value_ids in docs.fetchall():
+                _take_out(connection, doc_id, Scope(tenant_id=tenant_id, project_id=project_id), body, value_ids)
+            connection.execute(f"DELETE FROM docs WHERE {where}", values)  # noqa: S608 - constants
+            connection.execute(f"DELETE FROM attribute_values WHERE {where}", values)  # noqa: S608 - constants
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
@@ -113,8 +122,24 @@ class SqliteTextIndex:
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
+    def reader(self) -> Database:
+        """The platform's database with the index beside it, for statements that need both; nothing is written."""
+        with self._opening:
+            if self._reader is None:
+                self._connection()  # makes the file and its tables where there are none
+                self._reader = open_reader(self._database, self._path, _SCHEMA_NAME)
+            return self._reader
+
+    @property
+    def sql(self) -> IndexSql:
+        """How statements of the reader reach the index."""
+        return _SQL
+
     def close(self) -> None:
         """Let go of files."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
         for connection in self._all:
             connection.close()
         self._all.clear()
@@ -125,7 +150,10 @@ class SqliteTextIndex:
             found = texts(tx, change.keys)
         for text in found:
             _put(connection, change.scope, text)
-        return len(found)
+        removed = gone(change.keys, found)
+        for trace_id, span_id in removed:
+            _remove(connection, change.scope, trace_id, span_id)
+        return len(found) + len(removed)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection | None]:
@@ -155,39 +183,91 @@ class SqliteTextIndex:
             # The index can be made again from the spans, so it need not survive a power failure to the last commit.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_SCHEMA)
+            _add_column(connection)
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             self._local.connection = connection
             self._all.append(connection)
         return connection
 
 
+def _add_column(connection: sqlite3.Connection) -> None:
+    """Files of 0.1.0 know no attributes; the migration has their spans read again."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(docs)")}
+    if "value_ids" in columns:
+        return
+    try:
+        connection.execute("ALTER TABLE docs ADD COLUMN value_ids BLOB NOT NULL DEFAULT x''")
+    except sqlite3.OperationalError as error:
+        if "duplicate column" not in str(error):  # another process was faster
+            raise
+
+
 def _put(connection: sqlite3.Connection, scope: Scope, text: SpanText) -> None:
     key = (scope.tenant_id, scope.project_id, text.trace_id, text.span_id)
     packed = zlib.compress(text.body.encode(), 1)
+    values = {value.value_id(scope): value for value in text.values}
+    value_ids = _pack(values)
     known = connection.execute(
-        "SELECT doc_id, body FROM docs WHERE tenant_id = ? AND project_id = ? AND trace_id = ? AND span_id = ?", key
+        "SELECT doc_id, body, value_ids FROM docs "
+        "WHERE tenant_id = ? AND project_id = ? AND trace_id = ? AND span_id = ?",
+        key,
     ).fetchone()
     if known is not None:
-        doc_id, before = known
-        if before == packed:
+        doc_id, *before = known
+        if before == [packed, value_ids]:
             return
-        _take_out(connection, doc_id, scope, before)
+        _take_out(connection, doc_id, scope, *before)
         connection.execute("DELETE FROM docs WHERE doc_id = ?", (doc_id,))
     made = connection.execute(
-        "INSERT INTO docs (tenant_id, project_id, trace_id, span_id, start_ns, body) VALUES (?, ?, ?, ?, ?, ?)",
-        (*key, text.start_ns, packed),
+        "INSERT INTO docs (tenant_id, project_id, trace_id, span_id, start_ns, body, value_ids) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*key, text.start_ns, packed, value_ids),
     )
     connection.execute(
         "INSERT INTO words (rowid, scope, body) VALUES (?, ?, ?)",
         (made.lastrowid, _scope_word(scope), index_form(text.body)),
     )
+    owner = (scope.tenant_id, scope.project_id)
+    connection.executemany(
+        "INSERT OR IGNORE INTO attribute_values (value_id, tenant_id, project_id, name, text, number) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        [(value_id, *owner, value.name, value.text, value.number) for value_id, value in values.items()],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO doc_values (value_id, doc_id) VALUES (?, ?)",
+        [(value_id, made.lastrowid) for value_id in values],
+    )
 
 
-def _take_out(connection: sqlite3.Connection, doc_id: int, scope: Scope, packed: bytes) -> None:
+def _remove(connection: sqlite3.Connection, scope: Scope, trace_id: str, span_id: str) -> None:
+    known = connection.execute(
+        "SELECT doc_id, body, value_ids FROM docs "
+        "WHERE tenant_id = ? AND project_id = ? AND trace_id = ? AND span_id = ?",
+        (scope.tenant_id, scope.project_id, trace_id, span_id),
+    ).fetchone()
+    if known is not None:
+        _take_out(connection, known[0], scope, *known[1:])
+        connection.execute("DELETE FROM docs WHERE doc_id = ?", (known[0],))
+
+
+def _take_out(connection: sqlite3.Connection, doc_id: int, scope: Scope, packed: bytes, value_ids: bytes) -> None:
     body = index_form(zlib.decompress(packed).decode())
     connection.execute(
         "INSERT INTO words (words, rowid, scope, body) VALUES ('delete', ?, ?, ?)", (doc_id, _scope_word(scope), body)
     )
+    connection.executemany(
+        "DELETE FROM doc_values WHERE value_id = ? AND doc_id = ?",
+        [(value_id, doc_id) for value_id in _unpack(value_ids)],
+    )
+
+
+def _pack(value_ids: Iterable[int]) -> bytes:
+    found = sorted(value_ids)
+    return struct.pack(f">{len(found)}q", *found)
+
+
+def _unpack(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f">{len(packed) // 8}q", packed)
 
 
 def _match(scope: Scope, terms: Sequence[Term]) -> str:
@@ -204,3 +284,47 @@ def _scope_word(scope: Scope) -> str:
     # A word for the project, so that the index itself narrows to it: without it another tenant's many matches would
     # all be read to be thrown away.
     return "s" + blake2b(f"{scope.tenant_id}/{scope.project_id}".encode(), digest_size=8).hexdigest()
+
+
+class _SqliteSql:
+    """The index in a second file, attached to the reader's connections."""
+
+    values = f"{_SCHEMA_NAME}.attribute_values"
+
+    def spans_with_values(self, values: str, where: str, *, is_probe: bool) -> str:
+        """Spans that have one of some values."""
+        docs, found = f"{_SCHEMA_NAME}.docs d", f"{_SCHEMA_NAME}.doc_values a"
+        # CROSS keeps the order of the join: from a trace to its spans, or from a value to those that have it.
+        joined = f"{docs} CROSS JOIN {found}" if is_probe else f"{found} CROSS JOIN {docs}"
+        return (
+            f"SELECT d.trace_id, d.span_id FROM {joined} WHERE d.tenant_id = :tenant_id "  # noqa: S608 - constants
+            f"AND d.project_id = :project_id AND a.doc_id = d.doc_id AND a.value_id IN ({values})"
+            f"{where.format(table='d')}"
+        )
+
+    def spans_with_words(self, scope: Scope, query: str, where: str, prefix: str) -> tuple[str, dict[str, Any]]:
+        """Spans in which all words of a query occur."""
+        terms = read_query(query)
+        found = (
+            f"SELECT d.trace_id, d.span_id FROM {_SCHEMA_NAME}.words w CROSS JOIN {_SCHEMA_NAME}.docs d "  # noqa: S608
+            "WHERE d.doc_id = w.rowid AND d.tenant_id = :tenant_id AND d.project_id = :project_id"
+            f"{where.format(table='d')}"
+        )
+        if not terms:
+            return f"{found} AND FALSE", {}
+        return f"{found} AND w.words MATCH :{prefix}words", {f"{prefix}words": _match(scope, terms)}
+
+    def contains(self, text: str, part: str) -> str:
+        """Whether a part occurs in a text, ASCII letters in either case."""
+        return f"instr(lower({text}), lower({part})) > 0"
+
+    def matches(self, text: str, pattern: str) -> str:
+        """Whether an expression finds something in a text."""
+        return f"{FOUND_FUNCTION}({pattern}, {text})"
+
+    def pattern(self, expression: str) -> str:
+        """An expression in the words of the database: its own, as the function is ours."""
+        return expression
+
+
+_SQL: Final[IndexSql] = _SqliteSql()

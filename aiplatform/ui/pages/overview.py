@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from aiplatform.serve.model import Status as DeploymentStatus
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.tracing.model import TraceFilter
+from aiplatform.tracing.tree import add_costs
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import sparkline
 from aiplatform.ui.pages.deployments import DEPLOYMENT_TONES
@@ -83,7 +85,7 @@ def _standing(site: Site, visit: Visit) -> dict[str, Any]:
     sample = services.traces.list(caller.scope, where, limit=SAMPLE).items
     total, failed = sum(clean + bad for clean, bad in counts), sum(bad for _, bad in counts)
     durations = sorted(item.duration_ns for item in sample)
-    costs = [item.cost for item in sample if item.cost is not None]
+    costs = [item.costs for item in sample if item.costs]
     evaluations, evaluations_problem = _may(visit, Permission.EVALUATIONS_READ, lambda: _evaluations(site, visit))
     deployments, deployments_problem = _may(
         visit, Permission.DEPLOYMENTS_READ, lambda: services.deployments.list(caller.scope)
@@ -132,7 +134,7 @@ def _tiles(
     total: int,
     failed: int,
     durations: list[int],
-    costs: list[float],
+    costs: list[Mapping[str, float]],
     length_ns: int,
     num_sampled: int,
 ) -> list[dict[str, Any]]:
@@ -167,7 +169,7 @@ def _tiles(
         },
         {
             "name": visit.text(N_("Cost per trace")),
-            "figure": formatting.money(sum(costs) / len(costs) if costs else None),
+            "figure": formatting.money({name: amount / len(costs) for name, amount in add_costs(*costs).items()}),
             "unit": rests_on if costs else visit.text(N_("no prices known")),
             "line": "",
             "tone": "",

@@ -11,12 +11,16 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.tracing.model import KIND_NAMES, STATUS_NAMES, SpanKind, Status, TraceFilter, TraceSort
+from aiplatform.tracing.query.parser import MAX_CHARACTERS
+from aiplatform.tracing.query.tree import uses_index
+from aiplatform.tracing.routes import completion_json
+from aiplatform.tracing.tree import add_costs
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import buckets_for, columns_for
 from aiplatform.ui.site import BASE, Site, Visit, problem_of
@@ -58,7 +62,8 @@ def add_traces(routes: Routes, site: Site) -> None:
         except QueryError as error:
             start, end = error.span
             marked = (line[:start], line[start:end], line[end:])
-            problem = {**_plain(problem_of(error, visit.locale)), "marked": marked, "near": error.fields.get("near")}
+            problem = {**_plain(problem_of(error, visit.locale)), "marked": marked, "near": error.fields["near"]}
+            problem["pointer"] = error.fields["pointer"]
             if problem["near"]:
                 problem["better"] = line[:start] + problem["near"] + line[end:]
             return visit.page(
@@ -67,6 +72,15 @@ def add_traces(routes: Routes, site: Site) -> None:
         return visit.page(
             "pages/traces.html", view, found=_found(site, visit, query, span), ways=_ways(visit, query, span)
         )
+
+    @routes.get(f"{BASE}/complete", permission=Permission.TRACES_READ)
+    def complete(request: Request) -> Response:
+        visit = site.visit(request, "traces")
+        line = (visit.param("q") or "")[:MAX_CHARACTERS]
+        at = visit.param("at") or ""
+        place = int(at[:6]) if at.isascii() and at.isdigit() else None
+        found = site.services.traces.complete(visit.caller.scope, line, place)
+        return JSONResponse(completion_json(found, visit.locale))
 
     @routes.get(f"{BASE}/traces/live", permission=Permission.TRACES_READ)
     def live(request: Request) -> Response:
@@ -127,7 +141,6 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
     items = list(page.items) if page else []
     scores = _scores(site, visit, items)
     durations = sorted(item.duration_ns for item in items)
-    costs = [item.cost for item in items if item.cost is not None]
     return {
         "page": page,
         "problem": problem,
@@ -138,7 +151,7 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
         "bucket": formatting.round_duration(slices.width_ns),
         "p50": durations[len(durations) // 2] if durations else None,
         "p95": durations[int(len(durations) * 0.95)] if durations else None,
-        "cost": sum(costs) if costs else None,
+        "cost": add_costs(*(item.costs for item in items)),
         "total": total,
         "failed": failed,
         "slow_from": durations[int(len(durations) * 0.95)] if len(durations) >= 20 else None,
@@ -159,7 +172,7 @@ def _loosened(site: Site, visit: Visit, query: Query, span: TimeRange) -> list[d
         rest = query.without(condition)
         where = parse(rest).where
         count = None
-        if where.text is None:
+        if where.text is None and (where.query is None or not uses_index(where.query)):
             counts = site.services.traces.histogram(
                 visit.caller.scope, where, from_ns=span.from_ns, to_ns=span.to_ns, num_buckets=1
             )

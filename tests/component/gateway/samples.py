@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiplatform.registry.allowlist import EXACT, PATTERNS, TRACE_PATTERNS
 from aiplatform.tenancy.permissions import Permission
-from aiplatform.testing.otlp import export_request, make_span
+from aiplatform.testing.otlp import export_request, logs_request, make_record, make_span
 
 _P: Final = Permission
 _API: Final = "/api/v1"
@@ -22,6 +22,8 @@ _MLFLOW: Final = "/mlflow/api/2.0/mlflow"
 _FILES: Final = "/mlflow/api/2.0/mlflow-artifacts/artifacts"
 _LOGGED: Final = f"{_MLFLOW}/logged-models/{{logged_model_id}}"
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_OTLP: Final = {"content-type": "application/x-protobuf"}
+_LOGS: Final = logs_request([make_record("gen_ai.user.message", {"content": "x"}, trace=7, span=7)]).SerializeToString()
 _SPANS: Final = export_request([make_span(7, trace=7, name="a span of the caller's own")]).SerializeToString()
 
 PUBLIC: Final = frozenset({
@@ -152,16 +154,34 @@ _REGISTRY: Final = (
     _of("GET", f"{_API}/lineage", query={"kind": "dataset", "reference": "{dataset}@1"}),
 )
 _TRACES: Final = (
-    _of("POST", "/v1/traces", content=_SPANS, headers={"content-type": "application/x-protobuf"},
+    _of("POST", "/v1/traces", content=_SPANS, headers=_OTLP,
         permission=_P.TRACES_WRITE),
+    _of("POST", "/v1/logs", content=_LOGS, headers=_OTLP, permission=_P.TRACES_WRITE),
+    _of("POST", "/v1/metrics", content=b"", headers=_OTLP, permission=_P.TRACES_WRITE),
+    _of("POST", "/api/public/otel/v1/traces", content=_SPANS, headers=_OTLP),
+    _of("POST", "/api/public/otel/v1/logs", content=_LOGS, headers=_OTLP),
+    _of("POST", "/api/public/otel/v1/metrics", content=b"", headers=_OTLP),
+    _of("GET", "/api/public/projects"),
     _of("GET", f"{_API}/traces", query={"session_id": "{session_id}"}),
+    _of("GET", f"{_API}/traces/export", query={"q": "session:{session_id}", "format": "jsonl", "level": "spans"}),
     _of("GET", f"{_API}/traces/{{trace_id}}"),
+    _of("GET", f"{_API}/redaction"),
+    _of("PUT", f"{_API}/redaction", query={"level": "project"}, json={"rules": ["email"]}),
+    _of("DELETE", f"{_API}/redaction", query={"level": "project"}),
+    _of("POST", f"{_API}/redaction/preview", json={"texts": ["of the caller"]}),
+    _of("GET", f"{_API}/retention"),
+    _of("PUT", f"{_API}/retention", query={"level": "project"}, json={"keep_days": 365}),
+    _of("DELETE", f"{_API}/retention", query={"level": "project"}),
+    _of("POST", f"{_API}/retention/preview", json={"policy": {"keep_days": 0}}),
+    # Of a session, so that the owner, who comes last, goes on having the traces that other samples name.
+    _of("DELETE", f"{_API}/traces", query={"session_id": "{session_id}", "user_id": "{fresh}"}),
     _of("GET", f"{_API}/sessions", query={"q": "{session_id}"}),
     _of("GET", f"{_API}/sessions/{{session_id:path}}"),
     _of("GET", f"{_API}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}"}),
     _of("GET", f"{_API}/traces/{{trace_id}}/spans/{{span_id}}"),
     _of("GET", f"{_API}/scores", query={"trace_id": "{trace_id}"}),
     _of("POST", f"{_API}/scores", json={"trace_id": "{trace_id}", "name": "x", "value": 1, "score_id": "{score_id}"}),
+    _of("POST", "/api/public/scores", json={"traceId": "{trace_id}", "name": "x", "value": 1, "id": "{score_id}"}),
 )  # fmt: skip
 _SPEC: Final = {"name": "{fresh}", "entrypoint": "app:train", "num_workers": 1}
 _WORK: Final = (

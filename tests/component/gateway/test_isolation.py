@@ -25,6 +25,7 @@ from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import ROLE_PERMISSIONS, Permission, Role
 from aiplatform.tenancy.routing import declared_routes
 from aiplatform.testing.models import LocalModelHost
+from aiplatform.tracing.signals import SIGNALS
 from tests.component.gateway.house import MARK, OWNER, PROJECT, STRANGER, House, absent, furnish, open_house, owner_key
 from tests.component.gateway.reaching import reach_across
 from tests.component.gateway.samples import PUBLIC, SAMPLES, Sample, mlflow_routes
@@ -284,3 +285,4 @@ def test_every_route_has_a_sample(house: House) -> None:
     door = OpenAIDoor(house.rooms.model_directory(), LocalModelHost())
     models = {(method, f"/v1/{path}{'{name}' if path.endswith('/') else ''}") for method, path in door._routes}
     assert models - sampled == set()
+    assert {("POST", signal.path) for signal in SIGNALS} - sampled == set()

@@ -15,8 +15,11 @@ from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Role
-from aiplatform.tracing.endpoint import TracesEndpoint
+from aiplatform.tracing.endpoint import OtlpEndpoint
+from aiplatform.tracing.entry import SignalEntry
+from aiplatform.tracing.projects import ProjectChoice
 from aiplatform.tracing.service import Traces
+from aiplatform.tracing.signals import SIGNALS
 
 SCOPE = Scope(tenant_id="acme", project_id="default")
 
@@ -44,6 +47,16 @@ class KeyNamesCaller:
         await self._app(scope, receive, send)
 
 
+def signals_app(traces: Traces, projects: ProjectChoice | None = None, **options: Any) -> Any:
+    """Every signal at its path, as the platform's door has them."""
+    endpoints = {signal.path: OtlpEndpoint(SignalEntry(traces, signal, projects), **options) for signal in SIGNALS}
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await endpoints[scope["path"]](scope, receive, send)
+
+    return answer
+
+
 @pytest.fixture
 def traces(database: Database, tmp_path: Path) -> Iterator[Traces]:
     service = Traces(database, index_path=tmp_path / "text.db")
@@ -53,7 +66,7 @@ def traces(database: Database, tmp_path: Path) -> Iterator[Traces]:
 
 @pytest.fixture
 def app(traces: Traces) -> KeyNamesCaller:
-    return KeyNamesCaller(TracesEndpoint(traces, max_body_bytes=2 * 2**20))
+    return KeyNamesCaller(signals_app(traces, max_body_bytes=2 * 2**20))
 
 
 @pytest.fixture

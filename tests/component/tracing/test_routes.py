@@ -75,6 +75,25 @@ def test_traces_are_listed_page_by_page(traces: Traces, client: Client) -> None:
         list(api.list("duraton:2s", client=client))
 
 
+def test_one_language_is_read_over_http_and_in_python(traces: Traces, client: Client, api_url: str) -> None:
+    ingest(traces, make_span(trace=1, name="good", attributes={"http.status_code": 200}))
+    ingest(traces, make_span(trace=2, name="bad", attributes={"http.status_code": 503}))
+    line = "attributes.http.status_code >= 500 OR span(name = absent)"
+    answer = client.get("/api/v1/traces", q=line)
+    assert [item["name"] for item in answer["items"]] == ["bad"]
+    assert answer["freshness"]["is_current"]
+    assert [item["name"] for item in api.list(f"NOT ({line})", client=client)] == ["good"]
+    completion = client.get("/api/v1/traces/complete", q="attributes.http.s", at=17)
+    assert completion["items"] == [{"text": "attributes.http.status_code", "what": ""}]
+    assert (completion["start"], completion["end"]) == (0, 17)
+    with Client(Credentials(url=api_url, project_id="default", key="rival")) as rival:
+        assert rival.get("/api/v1/traces/complete", q="attributes.")["items"] == []
+        assert rival.get("/api/v1/traces", q=line)["items"] == []
+    with pytest.raises(InvalidError) as caught:
+        client.get("/api/v1/traces", q="kind:agent and duraton > 2s")
+    assert str(caught.value.hint).endswith("duraton > 2s\n               ^^^^^^^")
+
+
 def test_a_trace_and_its_spans_are_read(traces: Traces, client: Client) -> None:
     ingest(traces, make_span(1, name="root"), make_span(2, parent=1, attributes={"input.value": '{"名": "值"}'}))
     found = api.get(TRACE_ID, client=client)

@@ -19,10 +19,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from aiplatform.core.errors import NotFoundError, TransientError, UnauthenticatedError
 from aiplatform.testing.otlp import export_request, make_span, span_id_of, trace_id_of
-from aiplatform.tracing.endpoint import TracesEndpoint
 from aiplatform.tracing.service import Traces
 from aiplatform.tracing.status_bodies import StatusBodies
-from tests.component.tracing.conftest import SCOPE, KeyNamesCaller
+from tests.component.tracing.conftest import SCOPE, KeyNamesCaller, signals_app
 
 PROTOBUF = "application/x-protobuf"
 TRACE_ID = trace_id_of(1).hex()
@@ -214,30 +213,12 @@ def test_a_database_that_is_gone_is_a_state_that_passes(traces: Traces, monkeypa
         raise TransientError("The database cannot be reached: gone.", retry_after_s=60.0)
 
     monkeypatch.setattr(traces.incoming, "_write", gone)
-    app = KeyNamesCaller(TracesEndpoint(traces))
+    app = KeyNamesCaller(signals_app(traces))
     response = post(app, one_span())
     assert response.status_code == 503
     assert response.headers["retry-after"] == "3"
     monkeypatch.undo()
     assert post(app, one_span()).status_code == 200
-
-
-def test_a_resource_may_choose_a_known_project_and_no_other(traces: Traces) -> None:
-    def choose(name: str, must_exist: bool) -> str | None:
-        return name if name == "lab" else None if must_exist else "default"
-
-    app = KeyNamesCaller(TracesEndpoint(traces, projects_of=lambda _caller: choose))
-
-    def send(number: int, resource: dict[str, str]) -> httpx.Response:
-        return post(app, export_request([make_span(trace=number)], resource=resource).SerializeToString())
-
-    assert partial_of(send(1, {"aiplatform.project": "lab"})) == (0, "")
-    assert partial_of(send(2, {"openinference.project.name": "whatever"})) == (0, "")
-    rejected, message = partial_of(send(3, {"aiplatform.project": "nowhere"}))
-    assert (rejected, message) == (1, "There is no such project for this key.")
-    lab = type(SCOPE)(tenant_id="acme", project_id="lab")
-    assert [item.trace_id for item in traces.list(lab).items] == [TRACE_ID]
-    assert [item.trace_id for item in traces.list(SCOPE).items] == [trace_id_of(2).hex()]
 
 
 @pytest.mark.parametrize("media_type", [PROTOBUF, "application/json"])

@@ -101,8 +101,8 @@ def test_rows_that_changed_are_filters_with_counts(seeded: Seeded, browser: http
 def test_a_query_that_is_wrong_points_at_its_column(seeded: Seeded, browser: httpx.Client) -> None:
     response = browser.get(f"{seeded.base}/traces?q=kind:agent+and+duraton+%3E+2s")
     assert response.status_code == 422
-    assert "Column 16: there is no field &#39;duraton&#39;." in response.text
-    assert '<span class="squiggle">duraton</span>' in response.text
+    assert "There is no field &#39;duraton&#39; (column 16). Did you mean &#39;duration&#39;?" in response.text
+    assert 'kind:agent and <span class="squiggle">duraton</span> &gt; 2s\n               ^^^^^^^' in response.text
     assert "q=kind%3Aagent+and+duration+%3E+2s" in response.text
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from aiplatform.gateway.serve_config import APPLICATIONS, ServePlan, serve_config
+from aiplatform.gateway.serve_config import APPLICATIONS, GRPC_VARIABLE, ServePlan, serve_config
 
 PLAN = ServePlan(
     host="127.0.0.1",
@@ -41,6 +42,16 @@ def test_processes_learn_the_settings_by_a_files_path_and_nothing_secret_is_show
         assert application["runtime_env"]["env_vars"]["AIPLATFORM_SETTINGS"] == "/data/state/settings.toml"
     assert "sqlite" not in text
     assert "postgres" not in text
+
+
+def test_the_door_alone_is_told_where_to_take_grpc_and_only_where_it_is_wanted() -> None:
+    def told(plan: ServePlan) -> dict[str, str]:
+        applications = serve_config(plan)["applications"]
+        environments = {one["name"]: one["runtime_env"]["env_vars"] for one in applications}
+        return {name: found[GRPC_VARIABLE] for name, found in environments.items() if GRPC_VARIABLE in found}
+
+    assert told(PLAN) == {}
+    assert told(replace(PLAN, grpc_address="127.0.0.1:20013")) == {"door": "127.0.0.1:20013"}
 
 
 def test_every_import_path_names_an_application() -> None:

@@ -342,3 +342,162 @@ def test_span_events_carry_messages_too() -> None:
     found = detail(span=span)
     assert [message.text for message in found.input_messages] == ["hello"]
     assert [(message.text, message.finish_reason) for message in found.output_messages] == [("hi", "stop")]
+
+
+SMALL_DIALECTS: dict[str, dict[str, Any]] = {
+    "langsmith": {
+        "langsmith.span.kind": "llm",
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "gpt",
+        "gen_ai.response.model": "gpt-1",
+        "gen_ai.usage.input_tokens": 12,
+        "gen_ai.usage.output_tokens": 4,
+        "gen_ai.usage.input_token_details": "{'cache_read': 8, 'cache_creation': 0}",
+        "gen_ai.prompt": json.dumps({"messages": [{"role": "user", "content": "退款在哪里？"}]}),
+        "gen_ai.completion": json.dumps(OPENAI_OUTPUT),
+        "langsmith.metadata.thread_id": "s1",
+        "langsmith.metadata.user_id": "lin",
+        "langsmith.span.tags": "a, b",
+    },
+    "logfire": {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "gpt",
+        "gen_ai.response.model": "gpt-1",
+        "gen_ai.usage.input_tokens": 12,
+        "gen_ai.usage.output_tokens": 4,
+        "gen_ai.usage.details.cache_read_tokens": 8,
+        "gen_ai.input.messages": json.dumps(PARTS_INPUT),
+        "gen_ai.output.messages": json.dumps(PARTS_OUTPUT),
+        "gen_ai.conversation.id": "s1",
+        "user.id": "lin",
+        "logfire.tags": ["a", "b"],
+        "logfire.json_schema": "{}",
+    },
+    "vercel": {
+        "ai.operationId": "ai.streamText.doStream",
+        "ai.model.provider": "openai.chat",
+        "ai.model.id": "gpt",
+        "ai.response.model": "gpt-1",
+        "ai.usage.inputTokens": 12,
+        "ai.usage.outputTokens": 4,
+        "ai.usage.cachedInputTokens": 8,
+        "ai.prompt.messages": json.dumps(
+            [{"role": "user", "content": [{"type": "text", "text": "退款在哪里？"}]}], ensure_ascii=False
+        ),
+        "ai.response.text": "On its way.",
+        "ai.response.finishReason": "stop",
+        "ai.response.msToFirstChunk": 250.0,
+        "ai.telemetry.metadata.sessionId": "s1",
+        "ai.telemetry.metadata.userId": "lin",
+        "ai.telemetry.metadata.tags": ["a", "b"],
+    },
+}
+
+
+@pytest.mark.parametrize("dialect", SMALL_DIALECTS)
+def test_small_dialects_give_the_same_record(dialect: str) -> None:
+    found = detail(SMALL_DIALECTS[dialect])
+    assert found.dialect == dialect
+    assert (found.row.kind, found.operation, found.provider) == (SpanKind.LLM, "chat", "openai")
+    assert (found.request_model, found.response_model) == ("gpt", "gpt-1")
+    assert (found.usage.input_tokens, found.usage.output_tokens, found.usage.cache_read_tokens) == (12, 4, 8)
+    assert list(found.input_messages) == QUESTION
+    assert [message.text for message in found.output_messages] == ["On its way."]
+    assert found.finish_reasons == ("stop",)
+    assert (found.session_id, found.user_id, list(found.tags)) == ("s1", "lin", ["a", "b"])
+
+
+def test_calls_that_stand_apart_from_the_answer_are_part_of_it() -> None:
+    found = detail(
+        {
+            "ai.operationId": "ai.generateText.doGenerate",
+            "ai.response.text": "One moment.",
+            "ai.response.toolCalls": json.dumps([{"toolCallId": "c1", "toolName": "find", "input": '{"q": 1}'}]),
+            "ai.response.finishReason": "tool-calls",
+        }
+    )
+    (message,) = found.output_messages
+    assert [part.type for part in message.parts] == ["text", "tool_call"]
+    call = message.parts[1]
+    assert (call.tool_call_id, call.tool_name, call.data) == ("c1", "find", {"q": 1})
+    assert found.finish_reasons == ("tool_calls",)
+
+
+def test_the_inner_span_of_a_vercel_call_is_the_model_and_the_outer_one_is_not() -> None:
+    assert detail({"ai.operationId": "ai.generateText"}).row.kind is SpanKind.CHAIN
+    assert detail({"ai.operationId": "ai.embedMany.doEmbed"}).row.kind is SpanKind.EMBEDDING
+    assert detail({"ai.operationId": "ai.toolCall"}).row.kind is SpanKind.TOOL
+
+
+@pytest.mark.parametrize(
+    ("attributes", "dialect"),
+    [
+        ({"gen_ai.request.model": "m"}, "opentelemetry"),
+        ({"gen_ai.request.model": "m", "openinference.span.kind": "LLM"}, "openinference"),
+        ({"gen_ai.request.model": "m", "langfuse.observation.type": "generation"}, "langfuse"),
+        ({"gen_ai.request.model": "m", "traceloop.span.kind": "task"}, "traceloop"),
+        ({"mlflow.spanType": '"LLM"'}, "mlflow"),
+        ({"gcp.vertex.agent.llm_request": "{}"}, "google-adk"),
+        ({"http.method": "GET"}, None),
+    ],
+)
+def test_a_span_says_whose_words_it_uses(attributes: dict[str, Any], dialect: str | None) -> None:
+    assert detail(attributes).dialect == dialect
+
+
+@pytest.mark.parametrize(
+    ("attributes", "milliseconds"),
+    [
+        ({"gen_ai.response.time_to_first_chunk": 0.25}, 250),
+        ({"ai.response.msToFirstChunk": 250}, 250),
+        ({"langfuse.observation.completion_start_time": '"2026-11-24T10:00:00.250000Z"'}, 250),
+        ({"langfuse.observation.completion_start_time": "2026-11-24T09:00:00Z"}, None),
+        ({"langfuse.observation.completion_start_time": "soon"}, None),
+        ({"gen_ai.response.time_to_first_chunk": -1}, None),
+    ],
+)
+def test_the_time_to_the_first_piece_is_read_from_a_length_or_a_moment(
+    attributes: dict[str, Any], milliseconds: int | None
+) -> None:
+    start_ns = 1_795_514_400 * 10**9  # 2026-11-24 10:00 UTC
+    found = detail(attributes, start_ns=start_ns).time_to_first_chunk_ns
+    assert found == (None if milliseconds is None else milliseconds * 10**6)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("OpenAI", "openai"),
+        ("vertex_ai", "gcp.vertex_ai"),
+        ("az.ai.openai", "azure.ai.openai"),
+        ("xai", "x_ai"),
+        ("openai.responses", "openai"),
+        ("azure.ai.openai", "azure.ai.openai"),
+        ("google.generative-ai", "gcp.gemini"),
+        ("my.own", "my.own"),
+    ],
+)
+def test_providers_have_one_name(word: str, name: str) -> None:
+    assert detail({"gen_ai.provider.name": word}).provider == name
+
+
+@pytest.mark.parametrize(
+    ("said", "type_"),
+    [
+        ("openai.APIConnectionError", "APIConnectionError"),
+        ("builtins.ValueError", "ValueError"),
+        ("timeout", "timeout"),
+        ("500", "500"),
+        ("java.net.ConnectException", "ConnectException"),
+        ("some.host.name", "some.host.name"),
+    ],
+)
+def test_errors_are_named_without_where_their_class_lives(said: str, type_: str) -> None:
+    assert detail({"error.type": said}).error_type == type_
+
+
+def test_prompts_that_are_linked_are_read() -> None:
+    linked = json.dumps(json.dumps([{"name": "greeting", "version": 3}]))
+    found = detail({"mlflow.linkedPrompts": linked})
+    assert (found.prompt_name, found.prompt_version) == ("greeting", "3")

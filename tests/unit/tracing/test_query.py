@@ -19,7 +19,7 @@ from aiplatform.tracing.query import read_filter
         ("status:error refund", TraceFilter(status=Status.ERROR, text="refund")),
         ('model:"gpt 4" kind:LLM', TraceFilter(model="gpt 4", kind=SpanKind.LLM)),
         ("trace_id:tr-0AF7", TraceFilter(trace_id="0af7")),
-        ("duration:>2.5s errors:yes", TraceFilter(min_duration_ns=2_500_000_000, has_errors=True)),
+        ("duration:>2.5s errors:yes", TraceFilter(min_duration_ns=2_500_000_001, has_errors=True)),
         ("duration:300ms", TraceFilter(min_duration_ns=300_000_000)),
         ('"status:error"', TraceFilter(text='"status:error"')),
         ("http://x.y at 12:30", TraceFilter(text="http://x.y at 12:30")),

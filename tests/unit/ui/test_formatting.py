@@ -66,6 +66,13 @@ def test_money_tells_small_sums_apart(usd: float, text: str) -> None:
     assert f.money(usd) == text
 
 
+def test_money_keeps_its_currency_and_currencies_apart() -> None:
+    assert f.money(2, "CNY") == "¥2.00"
+    assert f.money(0.5, "SEK") == "SEK 0.500"
+    assert f.money({"USD": 0.12, "CNY": 3.4}) == "¥3.40 + $0.120"
+    assert f.money({}) == f.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("nanoseconds", "text"),
     [

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261124_0006"
-down_revision = "20261124_0001"
+down_revision = "20261124_0005"
 branch_labels = None
 depends_on = None
 

@@ -4,6 +4,7 @@ import "./copy.js";
 import "./menus.js";
 import "./keys.js";
 import "./palette.js";
+import "./complete.js";
 import "./tree.js";
 import "./brush.js";
 import "./charts.js";

@@ -1,0 +1,37 @@
+"""JSON as emitters write it, taken apart into what both databases can hold."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiplatform.tracing.values import json_value, unwrapped
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_json_without_halves_of_pairs_reads_as_ever(value: object) -> None:
+    for ascii_only in (True, False):
+        text = json.dumps(value, ensure_ascii=ascii_only)
+        assert json_value(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'"\ud83d"', "\ufffd"),
+        (r'"\uDE00 \ud83d\ude00"', "\ufffd 😀"),
+        (r'"\ud83d\ud83d\ude00"', "\ufffd😀"),
+        (r'"\\ud83d"', r"\ud83d"),
+        (r'{"\ud83d": ["\\\ud83d"]}', {"\ufffd": ["\\\ufffd"]}),
+    ],
+)
+def test_half_of_a_pair_becomes_a_mark(text: str, value: object) -> None:
+    assert json_value(text) == value
+    assert unwrapped(f'["{"x" * 3}", {text}]') == ["xxx", value]
