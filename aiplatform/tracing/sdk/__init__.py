@@ -18,14 +18,18 @@ from aiplatform.tracing.sdk.context import (
     use_traceparent,
 )
 from aiplatform.tracing.sdk.decorator import trace
+from aiplatform.tracing.sdk.export import TracingStats
 from aiplatform.tracing.sdk.ray_context import carry_to, carrying
-from aiplatform.tracing.sdk.setup import flush, init
+from aiplatform.tracing.sdk.reducers import Reduced, openai_chat
+from aiplatform.tracing.sdk.setup import flush, init, tracing_stats
 from aiplatform.tracing.sdk.spans import Span, current_span, span
 
 __all__ = [
     "ContextThreadPoolExecutor",
     "Instrumentation",
+    "Reduced",
     "Span",
+    "TracingStats",
     "autotrace",
     "carry_to",
     "carrying",
@@ -34,8 +38,10 @@ __all__ = [
     "flush",
     "in_context",
     "init",
+    "openai_chat",
     "span",
     "trace",
     "traceparent_of",
+    "tracing_stats",
     "use_traceparent",
 ]
