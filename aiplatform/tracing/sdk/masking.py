@@ -38,26 +38,33 @@ def _card(found: re.Match[str]) -> str:
 
 
 PATTERNS: Final[Mapping[str, tuple[re.Pattern[str], Any]]] = {
-    "email": (re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"), "[email]"),
-    "credit_card": (re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w])"), _card),
+    "email": (re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", re.ASCII), "[email]"),
+    "credit_card": (re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w])", re.ASCII), _card),
     "api_key": (
         re.compile(
             r"\b(?:sk|pk|rk|aip|ghp|gho|ghs|glpat|hf|xox[abp])[-_][\w-]{16,200}|\bAKIA[0-9A-Z]{16}\b"
-            r"|(?i:bearer) +[\w.~+/-]{16,500}=*|\beyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,1000}"
+            r"|(?i:bearer) +[\w.~+/-]{16,500}=*|\beyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,1000}",
+            re.ASCII,
         ),
         "[key]",
     ),
     "phone": (
-        re.compile(r"(?<![\w.+-])(?:\+\d{1,3}[ -]?(?:\(?\d{1,4}\)?[ -]?){2,5}\d{2,4}|1[3-9]\d{9})(?![\w])"),
+        re.compile(r"(?<![\w.+-])(?:\+\d{1,3}[ -]?(?:\(?\d{1,4}\)?[ -]?){2,5}\d{2,4}|1[3-9]\d{9})(?![\w])", re.ASCII),
         "[phone]",
     ),
-    "china_id": (re.compile(r"(?<![0-9A-Za-z])\d{6}(?:18|19|20)\d{2}[01]\d[0-3]\d{4}[\dXx](?![0-9A-Za-z])"), "[id]"),
+    "china_id": (
+        re.compile(r"(?<![0-9A-Za-z])\d{6}(?:18|19|20)\d{2}[01]\d[0-3]\d{4}[\dXx](?![0-9A-Za-z])", re.ASCII),
+        "[id]",
+    ),
     "ip_address": (
-        re.compile(r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.])"),
+        re.compile(r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.])", re.ASCII),
         "[ip]",
     ),
 }
-"""Ready patterns by name, none on unless asked for; what replaces a match says what was there."""
+"""Ready patterns by name, none on unless asked for; what replaces a match says what was there.
+
+They are of ASCII, so that a Chinese character beside a number ends it.
+"""
 
 
 def masking(mask: Mask | None, patterns: Collection[str]) -> Mask | None:

@@ -4,8 +4,8 @@ In a driver that called `aip.init()` nothing else is needed. Each remote functio
 used, is given one more keyword that carries the caller's `traceparent`, as Ray's own tracing does it. (Ray's own cannot
 be used: it must be set up when the cluster starts.) Functions given to a Ray Data set and the loop of a Ray Train
 worker continue the span that was open where they were given. A Serve handle sends the open span along; a deployment
-that is bound after `init` continues it. Functions and classes of Ray itself are left alone, and so is what was exported before
-`init`.
+that is bound after `init` continues it. Functions and classes of Ray itself are left alone, and so is what was exported
+before `init`.
 
 What is built far from such a driver says itself that it continues traces:
 
