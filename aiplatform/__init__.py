@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from aiplatform.registry import models_api as models
     from aiplatform.serve import api as deployments
     from aiplatform.tracing import api as traces
-    from aiplatform.tracing.sdk import autotrace, current_span, flush, init, openai_chat, span, trace, tracing_stats
+    from aiplatform.tracing.sdk import (
+        autotrace,
+        current_span,
+        flush,
+        init,
+        openai_chat,
+        span,
+        stop_autotrace,
+        trace,
+        tracing_stats,
+    )
     from aiplatform.train import api as training
 
 __version__: Final = "0.1.0"
@@ -46,6 +56,7 @@ __all__ = [
     "openai_chat",
     "openai_url",
     "span",
+    "stop_autotrace",
     "trace",
     "traces",
     "tracing_stats",
@@ -71,6 +82,7 @@ _FUNCTIONS: Final = {
     "openai_chat": "aiplatform.tracing.sdk",
     "openai_url": "aiplatform.client.credentials",
     "span": "aiplatform.tracing.sdk",
+    "stop_autotrace": "aiplatform.tracing.sdk",
     "trace": "aiplatform.tracing.sdk",
     "tracing_stats": "aiplatform.tracing.sdk",
 }

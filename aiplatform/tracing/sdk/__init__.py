@@ -9,7 +9,7 @@ aip.autotrace()
 def search(question: str) -> list[str]: ...
 """
 
-from aiplatform.tracing.sdk.autotrace import Instrumentation, autotrace
+from aiplatform.tracing.sdk.autotrace import Instrumentation, autotrace, stop_autotrace
 from aiplatform.tracing.sdk.context import (
     ContextThreadPoolExecutor,
     current_traceparent,
@@ -40,6 +40,7 @@ __all__ = [
     "init",
     "openai_chat",
     "span",
+    "stop_autotrace",
     "trace",
     "traceparent_of",
     "tracing_stats",

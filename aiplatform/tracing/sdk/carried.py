@@ -44,6 +44,11 @@ def install() -> None:
     when_imported("subprocess", _teach_subprocess)
 
 
+def is_installed() -> bool:
+    """Whether threads and children of this process carry the open span."""
+    return _is_installed
+
+
 class Carried:
     """A function for a child process: it continues the trace of whoever sent it."""
 

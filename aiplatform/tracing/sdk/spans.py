@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel_trace
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.trace import StatusCode
 
 from aiplatform.tracing.model import SpanKind
@@ -171,7 +172,7 @@ class Span:
         if self._span.is_recording():
             text, is_json = as_text(value)
             value_name, type_name = _SIDES[side]
-            self._span.set_attributes({value_name: text, type_name: "application/json" if is_json else "text/plain"})
+            _put(self._span, {value_name: text, type_name: "application/json" if is_json else "text/plain"})
         return self
 
 
@@ -248,6 +249,21 @@ _KIND_ATTRIBUTES: Final = {kind: _kind_attributes(kind) for kind in SpanKind}
 def current_span() -> Span:
     """The span that is open here; where none is, one that takes everything and keeps nothing."""
     return Span(otel_trace.get_current_span())
+
+
+def _put(inner: otel_trace.Span, texts: dict[str, str]) -> None:
+    """Set attributes that are plain texts, which OpenTelemetry would look over once more, value by value.
+
+    That costs as much as the rest of a span. Where the span limits values or is nearly full, it is left to it.
+    """
+    found = getattr(inner, "_attributes", None)
+    if type(found) is BoundedAttributes and found.max_value_len is None:
+        plain = found._dict
+        if found.maxlen is None or len(plain) + len(texts) <= found.maxlen:
+            with found._lock:
+                plain.update(texts)
+            return
+    inner.set_attributes(texts)
 
 
 def _document(passage: Any) -> dict[str, Any]:

@@ -126,58 +126,7 @@ def loop(config: dict[str, Any]) -> None:
 
 
 OnRay: Any = remote()(Counter)
-Asyncclass Inner:
-    async def answer(self, question: str) -> str:
-        return self.helped(question)
-
-    def helped(self, question: str) -> str:
-        with aip.span("inner answer"):
-            return question + "!"
-
-
-class Outer:
-    """Neither this nor what it calls says anything of traces."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    async def __call__(self, question: str) -> str:
-        with aip.span("outer answer", input="secret"):
-            answer: str = await self._inner.answer.remote(question)
-            return self.upper(answer)
-
-    def upper(self, text: str) -> str:
-        with aip.span("upper"):
-            return text.upper()
-
-    def chunks(self, count: int) -> Iterator[str]:
-        for number in range(count):
-            with aip.span(f"chunk {number}"):
-                yield str(number)
-
-
-def double(batch: dict[str, Any]) -> dict[str, Any]:
-    with aip.span("double"):
-        return {"id": batch["id"] * 2}
-
-
-class Adder:
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        with aip.span("add batch"):
-            return {"id": batch["id"] + self._number}
-
-
-def loop(config: dict[str, Any]) -> None:
-    from ray import train
-
-    with aip.span(f"train {config['steps']}"):
-        train.report({"loss": 0.5})
-
-
-OnRay: Any = remote()(AsyncWorker)
+AsyncOnRay: Any = remote()(AsyncWorker)
 Served: Any = serve.deployment(ray_actor_options={"num_cpus": 0})(Model)
 
 
@@ -195,7 +144,7 @@ def libraries(folder: str) -> None:
         scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": 0.1}),
         run_config=RunConfig(name="run", storage_path=folder),
     ).fit()
-    assert result.metrics == {"loss": 0.5}
+    assert result.error is None
 
 
 def traced(folder: str) -> str:
@@ -232,9 +181,7 @@ def main() -> None:
     serve.run(Served.bind(), name="model", route_prefix=None)
     aip.init(mask=hide)
     inner = serve.deployment(ray_actor_options={"num_cpus": 0})(Inner).bind()
-    serve.run(
-        serve.deployment(ray_actor_options={"num_cpus": 0})(Outer).bind(inner), name="outer", route_prefix=None
-    )
+    serve.run(serve.deployment(ray_actor_options={"num_cpus": 0})(Outer).bind(inner), name="outer", route_prefix=None)
     with_init_before = ray.get(task.remote("untraced"))
     assert with_init_before == "untraced"
     print("TRACE", traced(sys.argv[1] + "/train"), flush=True)
