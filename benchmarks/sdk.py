@@ -158,7 +158,8 @@ def main() -> None:
     parser.add_argument("--client", nargs=2, metavar=("KIND", "URL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.client:
-        print(json.dumps(client(*options.client, options.traces)))
+        kind, url = options.client
+        print(json.dumps(client(kind, url, options.traces)))
         return
     kinds = ["none", "ours", "otel"] + ([] if options.no_mlflow else ["mlflow"])
     best: dict[str, tuple[float, float]] = {}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiplatform.tracing.sdk.wire import Mask
 
 SERVE_KEYWORD: Final = "_ray_trace_ctx"
-"""The keyword that a Serve replica takes off each request before the user's method sees it."""
+"""The keyword that Serve takes off each request before the user's method sees it."""
 
 _WORKER_MODE: Final = 1
 

@@ -21,7 +21,7 @@ def work(name: str) -> str:
         return name
 
 
-class OwnProcess(multiprocessing.get_context("spawn").Process):  # type: ignore[name-defined,misc]
+class OwnProcess(multiprocessing.get_context("spawn").Process):  # type: ignore[misc]
     """A process by inheritance."""
 
     def run(self) -> None:
