@@ -10,7 +10,7 @@ before `init`.
 What is built far from such a driver says itself that it continues traces:
 
     @serve.deployment
-    @aip.tracing.carrying
+    @aiplatform.tracing.sdk.carrying
     class Model: ...
 
 Over HTTP the standard `traceparent` header is what carries it.
