@@ -109,9 +109,10 @@ def client(kind: str, url: str, num_traces: int) -> tuple[float, float]:
         return _otel(url, num_traces)
     os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "true"
     os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = f"{url}/v1/traces"
+    os.environ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "http/protobuf"
+    os.environ["MLFLOW_TRACKING_URI"] = url
     import mlflow
 
-    mlflow.set_tracking_uri(f"file:{tempfile.mkdtemp()}")
     provider = mlflow.tracing.provider
 
     def flush() -> None:
