@@ -21,16 +21,18 @@ _hooks: dict[str, list[Hook]] = {}
 
 
 def when_imported(name: str, hook: Hook) -> None:
-    """Call `hook` with the module: now where it is loaded, else right after it is. A hook that fails is logged."""
+    """Call `hook` with the module: now where it is loaded, and after each time that it is. Failing hooks are logged.
+
+    Each time, because Serve reloads modules of its own, and what was done to them is gone with that.
+    """
     with _lock:
         module = sys.modules.get(name)
         is_loading = module is not None and getattr(getattr(module, "__spec__", None), "_initializing", False)
-        if module is None or is_loading:
-            _hooks.setdefault(name, []).append(hook)
-            if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-                sys.meta_path.insert(0, _Finder())
-            return
-    _run(hook, module)
+        _hooks.setdefault(name, []).append(hook)
+        if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+            sys.meta_path.insert(0, _Finder())
+    if module is not None and not is_loading:
+        _run(hook, module)
 
 
 class _Finder:
@@ -41,13 +43,14 @@ class _Finder:
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         """The spec that the other finders give, with a loader that calls the hooks."""
-        if name not in _hooks or getattr(self._busy, "name", None) == name:
+        busy: set[str] = self._busy.__dict__.setdefault("names", set())
+        if name not in _hooks or name in busy:
             return None
-        self._busy.name = name
+        busy.add(name)
         try:
             spec = importlib.util.find_spec(name)
         finally:
-            self._busy.name = None
+            busy.discard(name)
         if spec is not None and spec.loader is not None:
             _follow(spec.loader, name)
         return spec
@@ -60,7 +63,7 @@ def _follow(loader: Any, name: str) -> None:
         loader.exec_module = original
         original(module)
         with _lock:
-            hooks = _hooks.pop(name, [])
+            hooks = list(_hooks[name])
         for hook in hooks:
             _run(hook, module)
 
