@@ -18,11 +18,11 @@ from aiplatform.tracing.sdk.context import (
     use_traceparent,
 )
 from aiplatform.tracing.sdk.decorator import trace
-from aiplatform.tracing.sdk.export import TracingStats
 from aiplatform.tracing.sdk.ray_context import carry_to, carrying
 from aiplatform.tracing.sdk.reducers import Reduced, openai_chat
 from aiplatform.tracing.sdk.setup import flush, init, tracing_stats
 from aiplatform.tracing.sdk.spans import Span, current_span, span
+from aiplatform.tracing.sdk.stats import TracingStats
 
 __all__ = [
     "ContextThreadPoolExecutor",

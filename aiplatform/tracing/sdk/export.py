@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from aiplatform.tracing.sdk.delivery import Answer, Fate, Target
 from aiplatform.tracing.sdk.ledger import Ledger, lost_of_the_dead
 from aiplatform.tracing.sdk.spill import SpillFolder
+from aiplatform.tracing.sdk.stats import TracingStats
 from aiplatform.tracing.sdk.wire import Mask, halves, requests_of
 
 QUEUE_SPANS: Final = 16_384
@@ -34,32 +35,6 @@ FIRST_BACKOFF_S: Final = 1.0
 MAX_BACKOFF_S: Final = 30.0
 EXIT_PATIENCE_S: Final = 3.0
 """How long the end of the application waits for its last spans to leave; what is left then waits on disk."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TracingStats:
-    """What became of the spans of this process. All but the last three add up to `made`."""
-
-    made: int = 0
-    """Spans that ended here and were to be kept."""
-    queued: int = 0
-    """In memory, on their way."""
-    sent: int = 0
-    """Stored by the platform."""
-    spilled: int = 0
-    """Put on disk while the platform was away."""
-    dropped: int = 0
-    """Lost here: neither memory nor disk had room."""
-    rejected: int = 0
-    """Not taken by the platform out of a request that it took otherwise."""
-    refused: int = 0
-    """In requests that the platform would not take: a wrong key, a missing right."""
-    replayed: int = 0
-    """From disk to the platform, of whichever process they were."""
-    on_disk: int = 0
-    """Waiting on disk now, of whichever process they are."""
-    lost_before: int = 0
-    """In memory or in broken files of earlier processes that were killed; found by this one."""
 
 
 @dataclass(slots=True)

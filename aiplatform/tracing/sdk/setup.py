@@ -16,9 +16,10 @@ from aiplatform.client.credentials import Credentials, find_credentials
 from aiplatform.tracing.sdk import carried, provider, ray_context
 from aiplatform.tracing.sdk.context import context_of
 from aiplatform.tracing.sdk.delivery import Target
-from aiplatform.tracing.sdk.export import Exporter, TracingStats
+from aiplatform.tracing.sdk.export import Exporter
 from aiplatform.tracing.sdk.masking import masking
 from aiplatform.tracing.sdk.sampling import checked_ratio, ratio_of_environment
+from aiplatform.tracing.sdk.stats import TracingStats
 from aiplatform.tracing.sdk.wire import Mask
 
 MASK_VARIABLE: Final = "AIPLATFORM_TRACE_MASK"

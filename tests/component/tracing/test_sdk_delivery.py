@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from aiplatform.client.credentials import Credentials
 from aiplatform.tracing.sdk import export
 from aiplatform.tracing.sdk.delivery import Target
-from aiplatform.tracing.sdk.export import Exporter, TracingStats
+from aiplatform.tracing.sdk.export import Exporter
+from aiplatform.tracing.sdk.stats import TracingStats
 from tests.component.tracing.scripted import Reply, Scripted, scripted_server
 
 
