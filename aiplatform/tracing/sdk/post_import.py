@@ -23,7 +23,7 @@ _hooks: dict[str, list[Hook]] = {}
 def when_imported(name: str, hook: Hook) -> None:
     """Call `hook` with the module: now where it is loaded, and after each time that it is. Failing hooks are logged.
 
-    Each time, because Serve reloads modules of its own, and what was done to them is gone with that.
+    Each time, because what was done to a module is gone when it is reloaded.
     """
     with _lock:
         module = sys.modules.get(name)

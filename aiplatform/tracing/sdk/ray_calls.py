@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pickle
 import threading
 from collections.abc import Callable
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 
 from aiplatform.tracing.sdk.carriers import KEYWORD, MARK, carrier, is_call, is_static, is_users
 from aiplatform.tracing.sdk.post_import import when_imported
-from aiplatform.tracing.sdk.ray_context import outgoing
+from aiplatform.tracing.sdk.ray_context import SERVE_KEYWORD, outgoing
 
 _lock = threading.Lock()
 """Guards the functions and classes that pass through here for the first time."""
@@ -67,6 +68,8 @@ def _actor_creation(original: Callable[..., Any]) -> Callable[..., Any]:
 def _actor_call(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def remote(self: Any, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        if kwargs and SERVE_KEYWORD in kwargs and args and isinstance(args[0], bytes):
+            args, kwargs = _into_metadata(args, kwargs)
         signature = getattr(self, "_signature", None)
         if signature and any(parameter.name == KEYWORD for parameter in signature):
             payload = outgoing()
@@ -75,6 +78,15 @@ def _actor_call(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(self, args, kwargs, *rest, **options)
 
     return remote
+
+
+def _into_metadata(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """A Serve request's call: Ray lets the keyword pass no actor call, and the request's metadata are where the
+    replica looks next. They are Serve's own bytes, written by this process a moment ago."""  # noqa: D209, D205
+    metadata = pickle.loads(args[0])  # noqa: S301 - see above
+    metadata.tracing_context = kwargs[SERVE_KEYWORD]
+    rest = {name: value for name, value in kwargs.items() if name != SERVE_KEYWORD}
+    return (pickle.dumps(metadata), *args[1:]), rest
 
 
 def _teach_class(meta: Any) -> None:

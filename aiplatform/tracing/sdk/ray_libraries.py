@@ -25,7 +25,6 @@ def install() -> None:
     when_imported("ray.train.v2.api.data_parallel_trainer", _teach_train)
     when_imported("ray.serve._private.config", _teach_deployments)
     when_imported("ray.serve.handle", _teach_handles)
-    when_imported("ray.serve._private.request_router.replica_wrapper", _teach_calls_of_replicas)
 
 
 def _teach_data(module: ModuleType) -> None:
@@ -87,17 +86,3 @@ def _teach_handles(module: ModuleType) -> None:
         return original(self, args, kwargs)
 
     owner._remote = remote
-
-
-def _teach_calls_of_replicas(module: ModuleType) -> None:
-    """An actor call does not let the keyword pass; the request's metadata are where the replica looks next."""
-    original = module.ActorReplicaWrapper.send_request_python
-
-    @functools.wraps(original)
-    def send(self: Any, pr: Any, **kwargs: Any) -> Any:
-        payload = pr.kwargs.pop(SERVE_KEYWORD, None)
-        if payload is not None:
-            pr.metadata.tracing_context = payload
-        return original(self, pr, **kwargs)
-
-    module.ActorReplicaWrapper.send_request_python = send
