@@ -81,8 +81,10 @@ def _actor_call(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _into_metadata(args: Any, kwargs: Any) -> tuple[Any, Any]:
-    """A Serve request's call: Ray lets the keyword pass no actor call, and the request's metadata are where the
-    replica looks next. They are Serve's own bytes, written by this process a moment ago."""  # noqa: D209, D205
+    """A Serve request's call with its span in the metadata, since Ray lets the keyword pass no actor call.
+
+    That is where the replica looks next. The bytes are Serve's own, written by this process a moment ago.
+    """
     metadata = pickle.loads(args[0])  # noqa: S301 - see above
     metadata.tracing_context = kwargs[SERVE_KEYWORD]
     rest = {name: value for name, value in kwargs.items() if name != SERVE_KEYWORD}
