@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from aiplatform.registry import models_api as models
     from aiplatform.serve import api as deployments
     from aiplatform.tracing import api as traces
-    from aiplatform.tracing.sdk import autotrace, flush, init, span, trace
+    from aiplatform.tracing.sdk import (
+        autotrace,
+        current_span,
+        flush,
+        init,
+        openai_chat,
+        span,
+        stop_autotrace,
+        trace,
+        tracing_stats,
+    )
     from aiplatform.train import api as training
 
 __version__: Final = "0.1.0"
@@ -34,6 +44,7 @@ __all__ = [
     "__version__",
     "api_key",
     "autotrace",
+    "current_span",
     "datasets",
     "deployments",
     "evaluations",
@@ -42,10 +53,13 @@ __all__ = [
     "init",
     "jobs",
     "models",
+    "openai_chat",
     "openai_url",
     "span",
+    "stop_autotrace",
     "trace",
     "traces",
+    "tracing_stats",
     "training",
 ]
 
@@ -62,11 +76,15 @@ _MODULES: Final = {
 _FUNCTIONS: Final = {
     "api_key": "aiplatform.client.credentials",
     "autotrace": "aiplatform.tracing.sdk",
+    "current_span": "aiplatform.tracing.sdk",
     "flush": "aiplatform.tracing.sdk",
     "init": "aiplatform.tracing.sdk",
+    "openai_chat": "aiplatform.tracing.sdk",
     "openai_url": "aiplatform.client.credentials",
     "span": "aiplatform.tracing.sdk",
+    "stop_autotrace": "aiplatform.tracing.sdk",
     "trace": "aiplatform.tracing.sdk",
+    "tracing_stats": "aiplatform.tracing.sdk",
 }
 
 

@@ -14,3 +14,8 @@ def default_data_dir() -> Path:
 def default_config_dir() -> Path:
     """`$XDG_CONFIG_HOME/aiplatform`, by default `~/.config/aiplatform`: where the owner's key lies."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "aiplatform"
+
+
+def default_cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/aiplatform`, by default `~/.cache/aiplatform`: what may be lost without harm."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aiplatform"

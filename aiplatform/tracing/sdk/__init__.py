@@ -9,7 +9,7 @@ aip.autotrace()
 def search(question: str) -> list[str]: ...
 """
 
-from aiplatform.tracing.sdk.autotrace import Instrumentation, autotrace
+from aiplatform.tracing.sdk.autotrace import Instrumentation, autotrace, stop_autotrace
 from aiplatform.tracing.sdk.context import (
     ContextThreadPoolExecutor,
     current_traceparent,
@@ -19,13 +19,17 @@ from aiplatform.tracing.sdk.context import (
 )
 from aiplatform.tracing.sdk.decorator import trace
 from aiplatform.tracing.sdk.ray_context import carry_to, carrying
-from aiplatform.tracing.sdk.setup import flush, init
+from aiplatform.tracing.sdk.reducers import Reduced, openai_chat
+from aiplatform.tracing.sdk.setup import flush, init, tracing_stats
 from aiplatform.tracing.sdk.spans import Span, current_span, span
+from aiplatform.tracing.sdk.stats import TracingStats
 
 __all__ = [
     "ContextThreadPoolExecutor",
     "Instrumentation",
+    "Reduced",
     "Span",
+    "TracingStats",
     "autotrace",
     "carry_to",
     "carrying",
@@ -34,8 +38,11 @@ __all__ = [
     "flush",
     "in_context",
     "init",
+    "openai_chat",
     "span",
+    "stop_autotrace",
     "trace",
     "traceparent_of",
+    "tracing_stats",
     "use_traceparent",
 ]

@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel_trace
+from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 TRACEPARENT: Final = "traceparent"
@@ -41,12 +42,16 @@ def use_traceparent(header: str | None) -> Iterator[None]:
     if not header:
         yield
         return
-    found = _PROPAGATOR.extract({TRACEPARENT: header}, context=otel_context.get_current())
-    token = otel_context.attach(found)
+    token = otel_context.attach(context_of(header))
     try:
         yield
     finally:
         otel_context.detach(token)
+
+
+def context_of(header: str) -> Context:
+    """The context of here and now, with the span that `header` names as the open one."""
+    return _PROPAGATOR.extract({TRACEPARENT: header}, context=otel_context.get_current())
 
 
 def traceparent_in(headers: Mapping[str, str]) -> str | None:

@@ -12,6 +12,9 @@ MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 1_000
 MAX_REPR: Final = 2_000
 
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+"""Made once: `json.dumps` makes an encoder for every call that is not plain."""
+
 
 def as_text(value: Any) -> tuple[str, bool]:
     """The text of a value, and whether it is JSON. It never raises: a value that cannot be written says so."""
@@ -23,7 +26,7 @@ def as_text(value: Any) -> tuple[str, bool]:
 def as_json(value: Any) -> str:
     """A value as JSON; what JSON has no form for becomes text."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return _ENCODE(value)
     except Exception:  # noqa: BLE001 - not plain data: take it apart
         return json.dumps(_plain(value, 0), ensure_ascii=False)
 

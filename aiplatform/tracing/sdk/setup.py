@@ -1,46 +1,44 @@
-"""`aip.init`: where spans go, and the background export that the application never waits for."""
+"""`aip.init`: where spans go, which and what of them, and who waits for nothing."""
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
-import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace as otel_trace
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from aiplatform.client.credentials import Credentials, find_credentials
-from aiplatform.core.errors import UnauthenticatedError
-from aiplatform.tracing.sdk import ray_context
+from aiplatform.tracing.sdk import carried, provider, ray_context
+from aiplatform.tracing.sdk.context import context_of
+from aiplatform.tracing.sdk.delivery import Target
+from aiplatform.tracing.sdk.export import Exporter
+from aiplatform.tracing.sdk.masking import masking
+from aiplatform.tracing.sdk.sampling import checked_ratio, ratio_of_environment
+from aiplatform.tracing.sdk.stats import TracingStats
+from aiplatform.tracing.sdk.wire import Mask
 
-EXPORT_TIMEOUT_S: Final = 5.0
-EXPORT_PERIOD_MS: Final = 1_000
-QUEUE_SPANS: Final = 8_192
-BATCH_SPANS: Final = 512
-EXIT_PATIENCE_S: Final = 3.0
-"""How long the end of the application waits for its last spans to leave."""
+MASK_VARIABLE: Final = "AIPLATFORM_TRACE_MASK"
+TRACEPARENT_VARIABLE: Final = "TRACEPARENT"
 
-logger = logging.getLogger(__name__)
+_lock = threading.Lock()
+"""Guards `_state`."""
+_state: _State | None = None
 
 
 @dataclass(slots=True)
 class _State:
     """What `init` has set up in this process."""
 
-    exporter: PlatformExporter
-    processor: BatchSpanProcessor
-    provider: TracerProvider
-
-
-_lock = threading.Lock()
-_state: _State | None = None
+    exporter: Exporter
+    credentials: Credentials
+    mask: Mask | None = None
+    patterns: tuple[str, ...] = ()
+    ratio: float | None = None
 
 
 def init(
@@ -49,12 +47,17 @@ def init(
     url: str | None = None,
     key: str | None = None,
     service_name: str | None = None,
+    sample_ratio: float | None = None,
+    mask: Mask | None = None,
+    mask_patterns: Collection[str] | None = None,
 ) -> None:
     """Send this process's spans to the platform, in the background.
 
     Called again it changes where spans go from then on, and sets up nothing twice. A tracer provider that the
-    application has set already is kept and used. A platform that is down costs the application nothing: spans wait in
-    a bounded queue, then the newest are dropped.
+    application has set already, or sets later, is kept and used. A platform that is down costs the application nothing:
+    spans wait in a bounded queue, then on disk, and leave when it is back; `tracing_stats` says what became of them.
+
+    From then on the open span goes along into threads, child processes, and calls of Ray.
 
     Args:
         project: Project inside the key's tenant; by default `AIPLATFORM_PROJECT`, else `default`.
@@ -62,21 +65,51 @@ def init(
         key: API key; by default `AIPLATFORM_API_KEY`, `AIPLATFORM_KEY_FILE`, else the owner's. A key from a file is
             read again for each export, so a renewed one is used at once.
         service_name: What this application is called in traces; by default `OTEL_SERVICE_NAME`, else the program.
+        sample_ratio: Share of the traces begun here that is kept, 0 to 1, by their ids; a span with a parent follows
+            its parent. By default `AIPLATFORM_TRACE_SAMPLE_RATIO`, else OpenTelemetry's own variables, else all.
+        mask: Takes the name and the value of each attribute, event attribute, span name (`name`) and error
+            (`status.message`) before they leave, on another thread; gives what may be sent, None for nothing. Where it
+            fails the value is hidden.
+        mask_patterns: Ready patterns to mask as well: `email`, `credit_card`, `api_key`, `phone`, `china_id`,
+            `ip_address`. By default `AIPLATFORM_TRACE_MASK`, separated by commas, else none.
+
+    Raises:
+        InvalidError: The ratio is not between 0 and 1, or there is no such pattern.
     """
     global _state
     credentials = find_credentials(url=url, key=key, project=project)
+    ratio = checked_ratio(sample_ratio if sample_ratio is not None else ratio_of_environment())
+    if mask_patterns is None:
+        mask_patterns = [name.strip() for name in os.environ.get(MASK_VARIABLE, "").split(",") if name.strip()] or None
+    masking(mask, mask_patterns or ())
     with _lock:
-        if _state is not None:
-            _state.exporter.aim(credentials)
+        if _state is None:
+            _state = _State(Exporter(Target(credentials)), credentials)
+            _dress(_state, credentials, mask, mask_patterns)
+            provider.attach(_state.exporter, service_name=service_name, ratio=ratio)
+            atexit.register(_state.exporter.close)
         else:
-            _state = _set_up(credentials, service_name)
-    ray_context.announce(credentials)
+            _dress(_state, credentials, mask, mask_patterns)
+            if ratio is not None and ratio != _state.ratio:
+                provider.set_ratio(ratio)
+        _state.ratio = ratio if ratio is not None else _state.ratio
+        state = _state
+    state.exporter.start()
+    _continue_parent()
+    carried.install()
+    ray_context.announce(credentials, state.mask, state.patterns, state.ratio)
 
 
 def flush(timeout_s: float = 10.0) -> bool:
-    """Send what waits, now; returns whether all of it left in time."""
+    """Send what waits, now; returns whether nothing waits any more, neither in memory nor on disk."""
     state = _state
-    return state is None or _flusher.flush(timeout_s)
+    return state is None or state.exporter.flush(timeout_s)
+
+
+def tracing_stats() -> TracingStats:
+    """What became of this process's spans so far: sent, waiting, on disk, lost, and by whose doing."""
+    state = _state
+    return TracingStats() if state is None else state.exporter.stats()
 
 
 def is_initialised() -> bool:
@@ -84,151 +117,29 @@ def is_initialised() -> bool:
     return _state is not None
 
 
+def credentials_in_use() -> Credentials | None:
+    """Where spans go; None before `init`."""
+    return None if _state is None else _state.credentials
+
+
 def nudge() -> None:
     """Let the background send what waits soon, without waiting for it."""
     if _state is not None:
-        _flusher.nudge()
+        _state.exporter.nudge()
 
 
-class PlatformExporter(SpanExporter):
-    """OTLP over HTTP to wherever `init` last pointed."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._inner: SpanExporter | None = None
-        self._aim_lock = threading.Lock()
-        """Guards `_credentials` and `_inner`."""
-
-    def aim(self, credentials: Credentials) -> None:
-        """Send to another address, project, or with another key, from now on."""
-        with self._aim_lock:
-            if credentials != self._credentials:
-                self._credentials, self._inner = credentials, None
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch; runs on the exporter's own thread."""
-        with self._aim_lock:
-            if self._inner is None:
-                self._inner = _otlp_exporter(self._credentials)
-            inner = self._inner
-        return inner.export(spans)
-
-    def shutdown(self) -> None:
-        """Let go of connections."""
-        with self._aim_lock:
-            if self._inner is not None:
-                self._inner.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing waits in here."""
-        return True
+def _dress(state: _State, credentials: Credentials, mask: Mask | None, patterns: Collection[str] | None) -> None:
+    """Masks first: what ends while this runs must not leave unmasked."""
+    state.mask = mask if mask is not None else state.mask
+    state.patterns = tuple(patterns) if patterns is not None else state.patterns
+    state.exporter.mask = masking(state.mask, state.patterns)
+    state.credentials = credentials
+    state.exporter.aim(Target(credentials))
 
 
-class _Flusher:
-    """A thread that sends what waits when it is asked to, so that nobody else has to wait for the network."""
-
-    def __init__(self) -> None:
-        self._asked = threading.Condition()
-        """Guards the two counters."""
-        self._num_asked = 0
-        self._num_done = 0
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Start the thread, where none runs: a forked child has none of its parent's."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="aiplatform-flush", daemon=True)
-            self._thread.start()
-
-    def nudge(self) -> int:
-        """Ask for a flush; returns its number."""
-        with self._asked:
-            self.start()
-            self._num_asked += 1
-            self._asked.notify_all()
-            return self._num_asked
-
-    def flush(self, timeout_s: float) -> bool:
-        """Ask for a flush and wait for it, at most so long."""
-        number = self.nudge()
-        with self._asked:
-            return self._asked.wait_for(lambda: self._num_done >= number, timeout_s)
-
-    def _run(self) -> None:
-        while True:
-            with self._asked:
-                self._asked.wait_for(lambda: self._num_asked > self._num_done)
-                number = self._num_asked
-            state = _state
-            if state is not None:
-                state.processor.force_flush()
-            with self._asked:
-                self._num_done = number
-                self._asked.notify_all()
-
-
-_flusher = _Flusher()
-
-
-def _set_up(credentials: Credentials, service_name: str | None) -> _State:
-    exporter = PlatformExporter(credentials)
-    processor = BatchSpanProcessor(
-        exporter,
-        max_queue_size=QUEUE_SPANS,
-        max_export_batch_size=BATCH_SPANS,
-        schedule_delay_millis=EXPORT_PERIOD_MS,
-    )
-    provider = otel_trace.get_tracer_provider()
-    if not isinstance(provider, TracerProvider):
-        provider = TracerProvider(resource=_resource(service_name), shutdown_on_exit=False)
-        otel_trace.set_tracer_provider(provider)
-    provider.add_span_processor(processor)
-    _flusher.start()
-    atexit.register(_at_exit)
-    return _State(exporter, processor, provider)
-
-
-def _at_exit() -> None:
-    _flusher.flush(EXIT_PATIENCE_S)
-
-
-def _resource(service_name: str | None) -> Resource:
-    resource = Resource.create()
-    named = service_name or os.environ.get("OTEL_SERVICE_NAME")
-    if named is None and str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
-        named = os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0] or "python"  # noqa: PTH119, PTH122
-    return resource.merge(Resource({SERVICE_NAME: named})) if named else resource
-
-
-def _otlp_exporter(credentials: Credentials) -> SpanExporter:
-    # Imported when the first spans leave, on the background thread: they would double the time of `import`.
-    import requests  # noqa: PLC0415
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-
-    from aiplatform.client.http import PROJECT_HEADER  # noqa: PLC0415
-
-    session = requests.Session()
-    session.auth = _CurrentKey(credentials)
-    return OTLPSpanExporter(
-        endpoint=f"{credentials.url}/v1/traces",
-        headers={PROJECT_HEADER: credentials.project_id},
-        timeout=EXPORT_TIMEOUT_S,
-        session=session,
-    )
-
-
-class _CurrentKey:
-    """Puts the key as it is now on each request."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._has_warned = False
-
-    def __call__(self, request: Any) -> Any:
-        try:
-            request.headers["authorization"] = f"Bearer {self._credentials.current_key()}"
-        except UnauthenticatedError as error:
-            if not self._has_warned:
-                self._has_warned = True
-                logger.warning("%s %s", error, error.hint)
-        return request
+def _continue_parent() -> None:
+    """Spans of a process that was started inside a span are that span's children."""
+    header = os.environ.get(TRACEPARENT_VARIABLE)
+    if not header or ray_context.is_worker() or otel_trace.get_current_span().get_span_context().is_valid:
+        return
+    otel_context.attach(context_of(header))

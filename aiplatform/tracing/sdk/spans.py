@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace as otel_trace
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.trace import StatusCode
 
 from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.sdk.context import traceparent_of
-from aiplatform.tracing.sdk.ray_context import watch_for_ray
+from aiplatform.tracing.sdk.provider import SCOPE_NAME as SCOPE_NAME
+from aiplatform.tracing.sdk.provider import tracer as own_tracer
 from aiplatform.tracing.sdk.serialise import as_json, as_text
 from aiplatform.tracing.semconv import OPERATION_OF_KIND
-
-SCOPE_NAME: Final = "aiplatform"
 
 _OTEL_KINDS: Final = {SpanKind.LLM: otel_trace.SpanKind.CLIENT, SpanKind.EMBEDDING: otel_trace.SpanKind.CLIENT}
 _TOKEN_NAMES: Final = {
@@ -25,6 +25,9 @@ _TOKEN_NAMES: Final = {
     "cache_write": "gen_ai.usage.cache_write.input_tokens",
     "reasoning": "gen_ai.usage.reasoning.output_tokens",
 }
+
+
+_SIDES: Final = {side: (f"{side}.value", f"{side}.mime_type") for side in ("input", "output")}
 
 
 class Span:
@@ -134,10 +137,18 @@ class Span:
 
     def set_error(self, error: BaseException | str) -> Span:
         """What went wrong; the span counts as failed."""
+        if not self._span.is_recording():
+            return self
         if isinstance(error, BaseException):
-            self._span.record_exception(error)
+            try:
+                message = str(error)
+                self._span.record_exception(error)
+            except Exception:  # noqa: BLE001 - an exception of the user's may do anything when it is looked at
+                message = f"<{type(error).__name__}>"
             self.set_attribute("error.type", type(error).__qualname__)
-        self._span.set_status(StatusCode.ERROR, str(error))
+        else:
+            message = error
+        self._span.set_status(StatusCode.ERROR, message)
         return self
 
     def set_attribute(self, name: str, value: Any) -> Span:
@@ -160,20 +171,12 @@ class Span:
     def _set_value(self, side: str, value: Any) -> Span:
         if self._span.is_recording():
             text, is_json = as_text(value)
-            self._span.set_attribute(f"{side}.value", text)
-            self._span.set_attribute(f"{side}.mime_type", "application/json" if is_json else "text/plain")
+            value_name, type_name = _SIDES[side]
+            _put(self._span, {value_name: text, type_name: "application/json" if is_json else "text/plain"})
         return self
 
 
-@contextmanager
-def span(
-    name: str,
-    *,
-    kind: SpanKind | str = SpanKind.CHAIN,
-    input: Any = None,  # noqa: A002 - the side's name
-    attributes: Mapping[str, Any] | None = None,
-    tracer: otel_trace.Tracer | None = None,
-) -> Iterator[Span]:
+class span:  # noqa: N801 - it is called like the function that it is to its users
     """Open a span for the block; an exception that leaves the block is recorded and goes on.
 
     Args:
@@ -182,39 +185,56 @@ def span(
             `evaluator`, …
         input: What goes in, where it is known already.
         attributes: Further attributes.
+        sample_ratio: Share of the traces beginning with this span that is kept; by default what `aip.init` was told.
         tracer: Whose span it is; by default the application's.
     """
-    watch_for_ray()
-    with started(name, SpanKind(kind), tracer) as opened:
-        if input is not None:
-            opened.set_input(input)
-        if attributes:
-            opened.set_attributes(attributes)
-        yield opened
+
+    __slots__ = ("_attributes", "_input", "_kind", "_name", "_opened", "_ratio", "_token", "_tracer")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kind: SpanKind | str = SpanKind.CHAIN,
+        input: Any = None,  # noqa: A002 - the side's name
+        attributes: Mapping[str, Any] | None = None,
+        sample_ratio: float | None = None,
+        tracer: otel_trace.Tracer | None = None,
+    ) -> None:
+        self._name = name
+        self._kind = kind if isinstance(kind, SpanKind) else SpanKind(kind)
+        self._input = input
+        self._attributes = attributes
+        self._ratio = sample_ratio
+        self._tracer = tracer
+
+    def __enter__(self) -> Span:
+        opened = begun(self._name, self._kind, self._tracer or own_tracer(self._ratio))
+        self._opened = opened
+        self._token = otel_context.attach(otel_trace.set_span_in_context(opened.otel))
+        if self._input is not None:
+            opened.set_input(self._input)
+        if self._attributes:
+            opened.set_attributes(self._attributes)
+        return opened
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        otel_context.detach(self._token)
+        if error is not None and kind is not GeneratorExit:
+            self._opened.set_error(error)
+        self._opened.otel.end()
 
 
-@contextmanager
-def started(name: str, kind: SpanKind, tracer: otel_trace.Tracer | None = None) -> Iterator[Span]:
-    """A span of a kind, current in the block."""
-    tracer = tracer or otel_trace.get_tracer(SCOPE_NAME)
-    with tracer.start_as_current_span(
-        name,
-        kind=_OTEL_KINDS.get(kind, otel_trace.SpanKind.INTERNAL),
-        attributes=kind_attributes(kind),
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as inner:
-        opened = Span(inner)
-        try:
-            yield opened
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            opened.set_error(error)
-            raise
+def begun(name: str, kind: SpanKind, tracer: otel_trace.Tracer) -> Span:
+    """A span of a kind that is not current yet; whoever begins it ends it."""
+    return Span(
+        tracer.start_span(
+            name, kind=_OTEL_KINDS.get(kind, otel_trace.SpanKind.INTERNAL), attributes=_KIND_ATTRIBUTES[kind]
+        )
+    )
 
 
-def kind_attributes(kind: SpanKind) -> dict[str, str]:
+def _kind_attributes(kind: SpanKind) -> dict[str, str]:
     """The two standard attributes that say what a span does."""
     found = {"openinference.span.kind": kind.value.upper()}
     operation = OPERATION_OF_KIND.get(kind)
@@ -223,9 +243,27 @@ def kind_attributes(kind: SpanKind) -> dict[str, str]:
     return found
 
 
+_KIND_ATTRIBUTES: Final = {kind: _kind_attributes(kind) for kind in SpanKind}
+
+
 def current_span() -> Span:
     """The span that is open here; where none is, one that takes everything and keeps nothing."""
     return Span(otel_trace.get_current_span())
+
+
+def _put(inner: otel_trace.Span, texts: dict[str, str]) -> None:
+    """Set attributes that are plain texts, which OpenTelemetry would look over once more, value by value.
+
+    That costs as much as the rest of a span. Where the span limits values or is nearly full, it is left to it.
+    """
+    found = getattr(inner, "_attributes", None)
+    if type(found) is BoundedAttributes and found.max_value_len is None:
+        plain = found._dict
+        if found.maxlen is None or len(plain) + len(texts) <= found.maxlen:
+            with found._lock:
+                plain.update(texts)
+            return
+    inner.set_attributes(texts)
 
 
 def _document(passage: Any) -> dict[str, Any]:

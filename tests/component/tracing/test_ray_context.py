@@ -32,6 +32,14 @@ EXPECTED = {
     ("work a", "driver"),
     ("work b", "driver"),
     ("model answer", "driver"),
+    ("outer answer", "driver"),
+    ("inner answer", "outer answer"),
+    ("upper", "outer answer"),
+    ("chunk 0", "driver"),
+    ("chunk 1", "driver"),
+    ("double", "driver"),
+    ("add batch", "driver"),
+    ("train 3", "driver"),
 }
 
 
@@ -41,7 +49,9 @@ def names_and_parents(tree: TraceTree) -> set[tuple[str, str | None]]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_trace_goes_through_tasks_actors_generators_and_serve(server_url: str, traces: Traces) -> None:
+def test_a_trace_goes_through_tasks_actors_generators_serve_data_and_train(
+    server_url: str, traces: Traces, tmp_path: Path
+) -> None:
     own = {key: value for key, value in os.environ.items() if not key.startswith(("AIPLATFORM_", "RAY_", "OTEL_"))}
     environment = {
         **own,
@@ -49,6 +59,8 @@ def test_a_trace_goes_through_tasks_actors_generators_and_serve(server_url: str,
         "AIPLATFORM_API_KEY": "acme",
         "PYTHONPATH": str(ROOT),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_TRAIN_V2_ENABLED": "1",
+        "AIPLATFORM_SPILL_DIR": str(tmp_path / "spill"),
     }
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
         done = subprocess.run(
@@ -68,3 +80,5 @@ def test_a_trace_goes_through_tasks_actors_generators_and_serve(server_url: str,
             found = names_and_parents(traces.get(SCOPE, trace_id))
         time.sleep(0.1)
     assert found == EXPECTED
+    outer = next(row for row in traces.get(SCOPE, trace_id).spans if row.name == "outer answer")
+    assert traces.span(SCOPE, trace_id, outer.span_id).attributes["input.value"] == "hidden"
