@@ -196,6 +196,7 @@ trace_policies = tenant_table(
     Column("updated_ns", BigInteger, nullable=False),
     Column("updated_by", Text, nullable=False),
     project=False,
+    project_key=True,
 )
 
 trace_labels = tenant_table(

@@ -26,10 +26,12 @@ from aiplatform.tracing.query.tree import (
     every,
     some,
 )
+from aiplatform.tracing.query.values import storable
 
 EQUALITIES = (Op.EQUAL, Op.NOT_EQUAL)
 NUMERIC = (*EQUALITIES, Op.ABOVE, Op.AT_LEAST, Op.BELOW, Op.AT_MOST)
-TEXTS = st.text(max_size=8)
+TEXTS = st.text(max_size=8).map(storable)
+NAMES = st.text(min_size=1).map(storable)
 NUMBERS = st.integers(-(10**15), 10**15) | st.floats(allow_nan=False, allow_infinity=False)
 LENGTHS = st.builds(Duration, st.integers(0, 2**62))
 MOMENTS = st.builds(Ago, st.integers(0, 2**62)) | st.builds(Instant, st.integers(0, 2**62))
@@ -53,7 +55,7 @@ def leaves(*, in_span: bool) -> st.SearchStrategy[Node]:
                   st.sampled_from(SpanKind)),
     )  # fmt: skip
     numbers = st.sampled_from(["cost", "tokens"] + ([] if in_span else ["errors", "spans"])).map(_field)
-    own = st.builds(Name, st.sampled_from([Space.ATTRIBUTES, Space.METADATA, Space.SCORE]), st.text(min_size=1))
+    own = st.builds(Name, st.sampled_from([Space.ATTRIBUTES, Space.METADATA, Space.SCORE]), NAMES)
     textual = texts | own
     found = [
         choice,
