@@ -60,7 +60,10 @@ def node_of(where: TraceFilter) -> Node | None:
     for name, (field, op, read) in _WRITTEN.items():
         value = getattr(where, field)
         if value is not None:
-            parts.append(Compare(Name(Space.FIELD, name), op, read(value)))
+            # Durations are whole nanoseconds: "more than 2 s" reads better than "2.000000001 s or more".
+            is_above = field == "min_duration_ns" and value % 1_000_000 == 1
+            compared = (Op.ABOVE, value - 1) if is_above else (op, value)
+            parts.append(Compare(Name(Space.FIELD, name), compared[0], read(compared[1])))
     if where.has_errors is not None:
         parts.append(Compare(_ERRORS, Op.ABOVE if where.has_errors else Op.EQUAL, 0))
     if where.query is not None:

@@ -13,7 +13,8 @@ import pytest
 
 from aiplatform.client.credentials import Credentials
 from aiplatform.tenancy.permissions import Role
-from aiplatform.tracing.model import ScoreSource
+from aiplatform.testing.otlp import export_request, make_span
+from aiplatform.tracing.model import DAY_NS, ScoreSource
 from tests.component.ui import world as worlds
 from tests.component.ui.conftest import PROJECT, Seeded
 from tests.component.ui.world import World
@@ -134,7 +135,10 @@ def test_escaped_characters_are_shown_as_themselves(seeded: Seeded, browser: htt
 
 
 def test_what_is_not_known_is_a_dash_and_never_zero(seeded: Seeded, browser: httpx.Client) -> None:
-    text = browser.get(f"{seeded.base}/traces/{seeded.failed_trace}").text
+    long_ago_ns = seeded.world.services.traces.clock.now_ns() - 60 * DAY_NS  # no list of another test goes back so far
+    span = make_span(1, trace=77, name="by hand", start_ns=long_ago_ns)
+    seeded.world.services.traces.ingest(seeded.caller.scope, export_request([span]).SerializeToString())
+    text = browser.get(f"{seeded.base}/traces/{span.trace_id.hex()}").text
     cost = re.search(r"<dt>Cost</dt><dd>([^<]*)</dd>", text)
     assert cost is not None
     assert cost[1] == "—"

@@ -68,6 +68,6 @@ def test_a_query_is_copied_as_the_api_reads_it(seeded: Seeded) -> None:
     client = seeded.world.platform.client(Role.ADMIN, project=PROJECT)
     client.headers["accept"] = "text/html"
     found = offered(client, f"{seeded.base}/traces?q=status:error+duration%3E2s+%22cannot+open%22&sort=slowest")
-    line = 'status:error duration:2000000000ns "cannot open"'
+    line = 'status = "error" AND duration > 2s AND "cannot open"'
     assert found["CLI"] == f"aiplatform traces list {shlex.quote(line)} --sort slowest --project {PROJECT}"
     assert found["Python"].startswith(f"aip.traces.list({line!r}, sort='slowest')")
