@@ -40,6 +40,7 @@ ROLES: Final = (Role.VIEWER, Role.DEVELOPER, Role.ADMIN)
 _FRESH: Final = count()
 _REQUEST_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|req-[0-9a-f]+|fresh-\d+")
 OWNER_STATUS: Final = {
+    "DELETE /api/v1/prices": 404,  # none of this name was set
     "POST /api/v1/keys:renew": 403,  # for keys of jobs
     "GET /sign-in/tenants/{tenant_id}": 404,  # for a browser with several sessions
     "POST /v2/models/{name}/infer": 400,  # it is there, and speaks the other protocol
