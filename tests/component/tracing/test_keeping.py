@@ -243,7 +243,8 @@ def test_a_day_that_is_empty_for_all_tenants_is_dropped(turned: Traces, admin: C
                 text("SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
                      "WHERE i.inhparent = 'spans'::regclass")
             ).scalars()  # fmt: skip
-            return {int(name.removeprefix("spans_d")) for name in found}
+            # Other tests of this server may have left days before 1970, whose names begin otherwise.
+            return {int(name.removeprefix("spans_d")) for name in found if name.startswith("spans_d")}
 
     emptied = (clock.now_ns() - 50 * DAY_NS - SECOND_NS) // DAY_NS
     shared = (clock.now_ns() - 60 * DAY_NS - SECOND_NS) // DAY_NS
