@@ -6,9 +6,6 @@ experiment that its sender named, inside the caller's project; those that came w
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +33,7 @@ from aiplatform.tracing.mlflow_requests import (
     texts,
 )
 from aiplatform.tracing.model import Score, TraceSummary
+from aiplatform.tracing.pages import not_a_page, page_token, read_page
 from aiplatform.tracing.store.labels import MAX_KEY, LabelKind, apply_labels, delete_label, labels, put_labels
 from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, SOURCE_RUN, search_mlflow
 from aiplatform.tracing.store.spans_of import raw_spans
@@ -149,7 +147,7 @@ class MlflowTraces:
             )
             answer: Json = {"traces": _infos(tx, found[:limit])}
         if len(found) > limit:
-            answer["next_page_token"] = _token(offset + limit)
+            answer["next_page_token"] = page_token(offset + limit)
         return answer
 
     def set_tag(self, scope: Scope, trace_id: str, body: Json) -> Json:
@@ -302,22 +300,11 @@ def _int(value: object) -> int:
         return 0
 
 
-def _token(offset: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps({"offset": offset}).encode()).decode("ascii")
-
-
 def _offset(token: object) -> int:
     if not token:
         return 0
-    try:
-        offset = json.loads(base64.urlsafe_b64decode(str(token)))["offset"]
-        if isinstance(offset, int) and offset >= 0:
-            return offset
-    except (ValueError, TypeError, KeyError, binascii.Error):
-        pass
-    raise InvalidError(
-        N_("{page!r} is not a page of this list."),
-        hint=N_("Use the `next` of the page before, with the same order."),
-        reason="tracing.bad_page",
-        page=str(token),
-    )
+    [offset] = read_page(str(token), int)
+    if offset < 0:
+        raise not_a_page(str(token))
+    found: int = offset
+    return found

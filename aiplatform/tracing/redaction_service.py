@@ -14,23 +14,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.clock import Clock
-from aiplatform.core.errors import AIPlatformError, InvalidError, PermissionDeniedError
+from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.core.scope import Scope
-from aiplatform.tenancy.audit import record
+from aiplatform.tracing.policies import Policies
 from aiplatform.tracing.redaction import Pattern, RedactionPolicy, Redactor, Replacement, find_pattern
 from aiplatform.tracing.redaction_rules import RULES
-from aiplatform.tracing.store.policies import (
-    WHOLE_TENANT,
-    PolicyKind,
-    StoredPolicy,
-    all_policies,
-    get_policy,
-    in_force,
-    policies_mark,
-    put_policy,
-    remove_policy,
-)
+from aiplatform.tracing.store.policies import PolicyKind, StoredPolicy, all_policies, in_force, policies_mark
 
 if TYPE_CHECKING:
     from aiplatform.storage.database import Database
@@ -68,6 +58,7 @@ class Redaction:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._policies = Policies(database, clock, PolicyKind.REDACTION)
         self._redactors: Mapping[tuple[str, str], Redactor | AIPlatformError] = {}
         self._mark: tuple[int, int] | None = None
         self._checked_ns: int | None = None
@@ -115,9 +106,7 @@ class Redaction:
 
     def state(self, caller: Caller) -> RedactionState:
         """What is set for the caller's tenant and project."""
-        with self._database.read(caller.tenant_scope) as tx:
-            own = get_policy(tx, PolicyKind.REDACTION, caller.project_id)
-            whole = get_policy(tx, PolicyKind.REDACTION, WHOLE_TENANT)
+        whole, own = self._policies.of(caller)
         return RedactionState(
             tenant=read_policy(whole.policy) if whole else None, project=read_policy(own.policy) if own else None
         )
@@ -130,11 +119,7 @@ class Redaction:
             PermissionDeniedError: The key belongs to one project, and the whole tenant is meant.
         """
         policy = read_policy(given)
-        place = policy_place(caller, whole_tenant=whole_tenant)
-        now_ns = self._clock.now_ns()
-        with self._database.transaction(caller.tenant_scope) as tx:
-            put_policy(tx, PolicyKind.REDACTION, place, policy_json(policy), principal=caller.principal, now_ns=now_ns)
-            record(tx, caller.principal, "redaction.set", place or caller.tenant_id, now_ns=now_ns, rules=policy.rules)
+        self._policies.set(caller, policy_json(policy), whole_tenant=whole_tenant, told={"rules": policy.rules})
         self.refresh()
         return policy
 
@@ -144,12 +129,7 @@ class Redaction:
         Raises:
             PermissionDeniedError: The key belongs to one project, and the whole tenant is meant.
         """
-        place = policy_place(caller, whole_tenant=whole_tenant)
-        now_ns = self._clock.now_ns()
-        with self._database.transaction(caller.tenant_scope) as tx:
-            is_removed = remove_policy(tx, PolicyKind.REDACTION, place)
-            if is_removed:
-                record(tx, caller.principal, "redaction.remove", place or caller.tenant_id, now_ns=now_ns)
+        is_removed = self._policies.remove(caller, whole_tenant=whole_tenant)
         self.refresh()
         return is_removed
 
@@ -174,27 +154,9 @@ class Redaction:
         return [redactor.text(text) for text in texts], dict(counts)
 
     def _secret(self, caller: Caller) -> bytes:
-        with self._database.read(caller.tenant_scope) as tx:
-            stored = get_policy(tx, PolicyKind.REDACTION, caller.project_id) or get_policy(
-                tx, PolicyKind.REDACTION, WHOLE_TENANT
-            )
+        whole, own = self._policies.of(caller)
+        stored = own or whole
         return stored.secret if stored else b"preview"
-
-
-def policy_place(caller: Caller, *, whole_tenant: bool) -> str:
-    """Where a policy of the caller lies.
-
-    Raises:
-        PermissionDeniedError: The key belongs to one project, and the whole tenant is meant.
-    """
-    if whole_tenant and caller.is_project_bound:
-        raise PermissionDeniedError(
-            N_("{principal} belongs to one project and cannot set what holds for all."),
-            hint=N_("Use a key of the whole tenant, or set it for the project."),
-            reason="policy.project_bound",
-            principal=caller.principal,
-        )
-    return WHOLE_TENANT if whole_tenant else caller.project_id
 
 
 def read_policy(given: Mapping[str, Any]) -> RedactionPolicy:

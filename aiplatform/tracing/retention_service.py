@@ -13,19 +13,10 @@ from aiplatform.core.scope import Scope
 from aiplatform.storage.days import drop_empty_days
 from aiplatform.storage.tables.tracing import spans as spans_table
 from aiplatform.storage.tables.tracing import traces
-from aiplatform.tenancy.audit import record
 from aiplatform.tracing.model import DAY_NS
-from aiplatform.tracing.redaction_service import policy_place
+from aiplatform.tracing.policies import Policies
 from aiplatform.tracing.retention import RetentionPolicy, read_retention, retention_json, to_go, too_old
-from aiplatform.tracing.store.policies import (
-    WHOLE_TENANT,
-    PolicyKind,
-    all_policies,
-    get_policy,
-    in_force,
-    put_policy,
-    remove_policy,
-)
+from aiplatform.tracing.store.policies import PolicyKind, all_policies, in_force
 from aiplatform.tracing.store.removal import Removed, count_where, remove_traces, traces_where
 
 if TYPE_CHECKING:
@@ -75,12 +66,11 @@ class Retention:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._policies = Policies(database, clock, PolicyKind.RETENTION)
 
     def state(self, caller: Caller) -> RetentionState:
         """What is set for the caller's tenant and project."""
-        with self._database.read(caller.tenant_scope) as tx:
-            own = get_policy(tx, PolicyKind.RETENTION, caller.project_id)
-            whole = get_policy(tx, PolicyKind.RETENTION, WHOLE_TENANT)
+        whole, own = self._policies.of(caller)
         return RetentionState(
             tenant=read_retention(whole.policy) if whole else None,
             project=read_retention(own.policy) if own else None,
@@ -94,12 +84,8 @@ class Retention:
             PermissionDeniedError: The key belongs to one project, and the whole tenant is meant.
         """
         policy = read_retention(given)
-        place = policy_place(caller, whole_tenant=whole_tenant)
-        now_ns = self._clock.now_ns()
         form = retention_json(policy)
-        with self._database.transaction(caller.tenant_scope) as tx:
-            put_policy(tx, PolicyKind.RETENTION, place, form, principal=caller.principal, now_ns=now_ns)
-            record(tx, caller.principal, "retention.set", place or caller.tenant_id, now_ns=now_ns, **form)
+        self._policies.set(caller, form, whole_tenant=whole_tenant, told=form)
         return policy
 
     def remove(self, caller: Caller, *, whole_tenant: bool) -> bool:
@@ -108,13 +94,7 @@ class Retention:
         Raises:
             PermissionDeniedError: The key belongs to one project, and the whole tenant is meant.
         """
-        place = policy_place(caller, whole_tenant=whole_tenant)
-        now_ns = self._clock.now_ns()
-        with self._database.transaction(caller.tenant_scope) as tx:
-            is_removed = remove_policy(tx, PolicyKind.RETENTION, place)
-            if is_removed:
-                record(tx, caller.principal, "retention.remove", place or caller.tenant_id, now_ns=now_ns)
-        return is_removed
+        return self._policies.remove(caller, whole_tenant=whole_tenant)
 
     def preview(self, caller: Caller, given: Mapping[str, Any] | None) -> RetentionPreview:
         """What would go from the caller's project now; nothing goes.

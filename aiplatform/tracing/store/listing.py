@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, text
 
-from aiplatform.core.errors import InvalidError
-from aiplatform.core.i18n import N_
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import Freshness, TraceFilter, TracePage, TraceSort
+from aiplatform.tracing.pages import not_a_page, page_token, read_page
 from aiplatform.tracing.store.rows import summary_of
 from aiplatform.tracing.store.statements import any_of, listed
 from aiplatform.tracing.store.writing import joined
@@ -134,20 +130,11 @@ def _ordered(statement: Select[Any], sort: TraceSort, page: str | None) -> Selec
 
 
 def _token(sort: TraceSort, row: Any) -> str:
-    value = [sort.value, getattr(row, _COLUMN_OF[sort].name), row.trace_id]
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode("ascii").rstrip("=")
+    return page_token(sort.value, getattr(row, _COLUMN_OF[sort].name), row.trace_id)
 
 
 def _read_token(sort: TraceSort, page: str) -> tuple[int, str]:
-    try:
-        kind, value, trace_id = json.loads(base64.urlsafe_b64decode(page + "=" * (-len(page) % 4)))
-        if kind == sort.value and isinstance(value, int) and isinstance(trace_id, str):
-            return value, trace_id
-    except (ValueError, TypeError, binascii.Error):
-        pass
-    raise InvalidError(
-        N_("{page!r} is not a page of this list."),
-        hint=N_("Use the `next` of the page before, with the same order."),
-        reason="tracing.bad_page",
-        page=page,
-    )
+    kind, value, trace_id = read_page(page, str, int, str)
+    if kind != sort.value:
+        raise not_a_page(page)
+    return value, trace_id

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from aiplatform.core.errors import InvalidError
-from aiplatform.core.i18n import N_
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import Score, SpanDetail, TraceSummary
+from aiplatform.tracing.pages import page_token, read_page
 from aiplatform.tracing.store.reading import span
 from aiplatform.tracing.store.rows import summary_of
 from aiplatform.tracing.store.scores import scores
@@ -71,7 +67,7 @@ def list_sessions(tx: Transaction, where: SessionFilter, *, limit: int, page: st
     last = func.max(column.start_ns)
     statement = select(*_columns()).where(*conditions).group_by(column.session_id)
     if page is not None:
-        before_ns, session_id = _read_page(page)
+        before_ns, session_id = read_page(page, int, str)
         statement = statement.having(or_(last < before_ns, and_(last == before_ns, column.session_id > session_id)))
     found = tx.execute(statement.order_by(last.desc(), column.session_id).limit(limit))
     return [_session(row) for row in found]
@@ -114,7 +110,7 @@ def telling_span(tx: Transaction, trace: TraceSummary) -> SpanDetail | None:
 
 def page_after(last: SessionSummary) -> str:
     """Token of the page that follows a session."""
-    return base64.urlsafe_b64encode(json.dumps([last.last_ns, last.session_id]).encode()).decode("ascii").rstrip("=")
+    return page_token(last.last_ns, last.session_id)
 
 
 def _columns() -> list[Any]:
@@ -145,19 +141,4 @@ def _session(row: Any) -> SessionSummary:
         cost=row.cost,
         first_ns=row.first_ns,
         last_ns=row.last_ns,
-    )
-
-
-def _read_page(page: str) -> tuple[int, str]:
-    try:
-        before_ns, session_id = json.loads(base64.urlsafe_b64decode(page + "=" * (-len(page) % 4)))
-        if isinstance(before_ns, int) and isinstance(session_id, str):
-            return before_ns, session_id
-    except (ValueError, TypeError, binascii.Error):
-        pass
-    raise InvalidError(
-        N_("{page!r} is not a page of this list."),
-        hint=N_("Use the `next` of the page before, with the same order."),
-        reason="tracing.bad_page",
-        page=page,
     )

@@ -1,0 +1,89 @@
+"""The policies of a caller's tenant and project: looked at, set and taken away, whatever they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiplatform.core.clock import Clock
+from aiplatform.core.errors import PermissionDeniedError
+from aiplatform.core.i18n import N_
+from aiplatform.tenancy.audit import record
+from aiplatform.tracing.store.policies import (
+    WHOLE_TENANT,
+    PolicyKind,
+    StoredPolicy,
+    get_policy,
+    put_policy,
+    remove_policy,
+)
+
+if TYPE_CHECKING:
+    from aiplatform.storage.database import Database
+    from aiplatform.tenancy.model import Caller
+
+
+class Policies:
+    """Policies of one kind. Thread safe.
+
+    Args:
+        database: Where they rest.
+        clock: What time it is.
+        kind: What they are about.
+    """
+
+    def __init__(self, database: Database, clock: Clock, kind: PolicyKind) -> None:
+        self._database = database
+        self._clock = clock
+        self._kind = kind
+
+    def of(self, caller: Caller) -> tuple[StoredPolicy | None, StoredPolicy | None]:
+        """What is set for the caller's whole tenant, and for the project."""
+        with self._database.read(caller.tenant_scope) as tx:
+            own = get_policy(tx, self._kind, caller.project_id)
+            whole = get_policy(tx, self._kind, WHOLE_TENANT)
+        return whole, own
+
+    def set(self, caller: Caller, form: Mapping[str, Any], *, whole_tenant: bool, told: Mapping[str, Any]) -> None:
+        """Set the policy of the caller's project, or of every project that has none of its own.
+
+        Args:
+            caller: Who sets it.
+            form: The policy's JSON form.
+            whole_tenant: Whether it is for every project.
+            told: What the audit log says of it.
+
+        Raises:
+            PermissionDeniedError: The key belongs to one project, and the whole tenant is meant.
+        """
+        place = _place(caller, whole_tenant=whole_tenant)
+        now_ns = self._clock.now_ns()
+        with self._database.transaction(caller.tenant_scope) as tx:
+            put_policy(tx, self._kind, place, form, principal=caller.principal, now_ns=now_ns)
+            record(tx, caller.principal, f"{self._kind}.set", place or caller.tenant_id, now_ns=now_ns, **told)
+
+    def remove(self, caller: Caller, *, whole_tenant: bool) -> bool:
+        """Take a policy away; returns whether there was one. Audited.
+
+        Raises:
+            PermissionDeniedError: The key belongs to one project, and the whole tenant is meant.
+        """
+        place = _place(caller, whole_tenant=whole_tenant)
+        now_ns = self._clock.now_ns()
+        with self._database.transaction(caller.tenant_scope) as tx:
+            is_removed = remove_policy(tx, self._kind, place)
+            if is_removed:
+                record(tx, caller.principal, f"{self._kind}.remove", place or caller.tenant_id, now_ns=now_ns)
+        return is_removed
+
+
+def _place(caller: Caller, *, whole_tenant: bool) -> str:
+    """Where a policy of the caller lies."""
+    if whole_tenant and caller.is_project_bound:
+        raise PermissionDeniedError(
+            N_("{principal} belongs to one project and cannot set what holds for all."),
+            hint=N_("Use a key of the whole tenant, or set it for the project."),
+            reason="policy.project_bound",
+            principal=caller.principal,
+        )
+    return WHOLE_TENANT if whole_tenant else caller.project_id
