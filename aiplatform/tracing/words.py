@@ -19,8 +19,10 @@ MAX_WORD: Final = 64
 
 MAX_TERMS: Final = 16
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002ebef"
-_RUN: Final = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
-_CJK_RUN: Final = re.compile(f"[{_CJK}]+")
+_CJK_LETTER: Final = rf"[{_CJK}](?<=\w)"
+"""The ranges hold a few marks and unassigned places too, which are no letters."""
+_RUN: Final = re.compile(rf"(?:{_CJK_LETTER})+|[^\W_{_CJK}]+")
+_CJK_RUN: Final = re.compile(rf"(?:{_CJK_LETTER})+")
 _LONG_WORD: Final = re.compile(f"[^\\W_]{{{MAX_WORD + 1},}}")
 _FIRST_CJK: Final = re.compile(f"[{_CJK}]")
 _TERM: Final = re.compile(r'"([^"]*)"|(\S+)')

@@ -1,7 +1,8 @@
 """How many spans a process made and settled, in a file that outlives its being killed.
 
 Two numbers in shared memory over a file: the kernel keeps them when the process dies by `kill -9`. Whoever opens the
-folder next counts the difference as lost. The owner holds a lock, which falls with it; an orderly end removes the file.
+folder next counts the difference as lost: never too few, and at most the one batch too many that was on its way as the
+process died. The owner holds a lock, which falls with it; an orderly end removes the file.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import func, select
 
 from aiplatform.storage.database import Database
 from aiplatform.storage.tables.tracing import spans
+from aiplatform.tracing.sdk.export import BATCH_SPANS
 from tests.component.tracing.conftest import SCOPE
 from tests.component.tracing.scripted import Reply, scripted_server
 from tests.component.tracing.test_durability import free_port, wait_until_it_answers
@@ -58,6 +60,13 @@ class Application:
         )
         assert self._line() == "made"
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            self.kill()
+
     def more(self, num_spans: int) -> None:
         self._say(f"more {num_spans}")
         assert self._line() == "made"
@@ -91,40 +100,41 @@ class Application:
 
 def test_spans_of_a_killed_application_are_sent_by_the_next_or_counted(tmp_path: Path) -> None:
     port, made = free_port(), 3_000
-    killed = Application(made, f"http://127.0.0.1:{port}", tmp_path)
-    while not list(tmp_path.rglob("*.spans")):
-        threading.Event().wait(0.02)
-    killed.kill()
+    with Application(made, f"http://127.0.0.1:{port}", tmp_path) as killed:
+        while not list(tmp_path.rglob("*.spans")):
+            threading.Event().wait(0.02)
+        killed.kill()
     with scripted_server(port) as server:
-        follower = Application(0, server.url, tmp_path)
-        follower.more(1)
-        numbers = follower.flushed()
-        assert len(set(server.names)) == len(server.names) == numbers["replayed"] + 1
-        assert numbers["replayed"] >= 1
-        assert numbers["replayed"] + numbers["lost_before"] == made
-        assert numbers["sent"] == 1
-        errors = follower.end()
-        assert ("were lost" in errors) == (numbers["lost_before"] > 0)
-        again = Application(0, server.url, tmp_path)
-        assert again.flushed()["lost_before"] == 0
-        again.end()
+        with Application(0, server.url, tmp_path) as follower:
+            follower.more(1)
+            numbers = follower.flushed()
+            assert len(set(server.names)) == len(server.names) == numbers["replayed"] + 1
+            assert numbers["replayed"] >= 1
+            # The batch that went to disk as the process died may be counted though it arrives; none is neither.
+            assert made <= numbers["replayed"] + numbers["lost_before"] <= made + BATCH_SPANS
+            assert numbers["sent"] == 1
+            errors = follower.end()
+            assert ("were lost" in errors) == (numbers["lost_before"] > 0)
+        with Application(0, server.url, tmp_path) as again:
+            assert again.flushed()["lost_before"] == 0
+            again.end()
 
 
 def test_an_application_killed_while_it_sends_owns_up_to_what_was_on_its_way(tmp_path: Path) -> None:
     hang = threading.Event()
     with scripted_server() as server:
         server.replies = [Reply(), Reply(hang=hang)]
-        killed = Application(1_000, server.url, tmp_path)
-        while server.num_requests < 2:
-            threading.Event().wait(0.02)
-        killed.kill()
+        with Application(1_000, server.url, tmp_path) as killed:
+            while server.num_requests < 2:
+                threading.Event().wait(0.02)
+            killed.kill()
         num_arrived = len(server.names)
         hang.set()
-        follower = Application(0, server.url, tmp_path)
-        lost = follower.flushed()["lost_before"]
-        # What the platform had acknowledged is not lost; what hung may have arrived and is counted all the same.
-        assert lost == 1_000 - num_arrived
-        follower.end()
+        with Application(0, server.url, tmp_path) as follower:
+            lost = follower.flushed()["lost_before"]
+            # What the platform had acknowledged is not lost; what hung may have arrived and is counted all the same.
+            assert lost == 1_000 - num_arrived
+            follower.end()
 
 
 def test_no_span_is_lost_when_the_platform_is_killed_and_comes_back(database_url: str, tmp_path: Path) -> None:
@@ -140,18 +150,18 @@ def test_no_span_is_lost_when_the_platform_is_killed_and_comes_back(database_url
     first = platform()
     second = None
     try:
-        application = Application(2_000, url, tmp_path / "spill")
-        first.kill()
-        first.wait(30)
-        with pytest.raises(httpx.TransportError):
-            httpx.get(url)
-        application.more(1_500)
-        second = platform()
-        application.more(500)
-        numbers = application.flushed()
-        assert numbers["made"] == 4_000
-        assert (numbers["dropped"], numbers["rejected"], numbers["refused"], numbers["lost_before"]) == (0, 0, 0, 0)
-        application.end()
+        with Application(2_000, url, tmp_path / "spill") as application:
+            first.kill()
+            first.wait(30)
+            with pytest.raises(httpx.TransportError):
+                httpx.get(url)
+            application.more(1_500)
+            second = platform()
+            application.more(500)
+            numbers = application.flushed()
+            assert numbers["made"] == 4_000
+            assert [numbers[name] for name in ("dropped", "rejected", "refused", "lost_before")] == [0, 0, 0, 0]
+            application.end()
         database = Database(database_url)
         try:
             with database.read(SCOPE) as tx:
@@ -160,6 +170,7 @@ def test_no_span_is_lost_when_the_platform_is_killed_and_comes_back(database_url
             database.close()
     finally:
         first.kill()
+        first.wait(30)
         if second is not None:
             second.kill()
             second.wait(30)
