@@ -28,6 +28,7 @@ GROUPS: Final = {
     "traces": N_("Search and read traces."),
     "redaction": N_("Say what is taken out of traces before they are stored."),
     "retention": N_("Say how long traces are kept."),
+    "cold": N_("Say how long spans stay in the database before they move to files."),
     "prices": N_("Set what models cost, and price stored spans again."),
     "evaluations": N_("Run, compare and gate evaluations."),
     "datasets": N_("List and register data sets."),

@@ -25,7 +25,6 @@ from aiplatform.registry.models import Models
 from aiplatform.registry.sealing import CallerSeal
 from aiplatform.serve.service import Deployments
 from aiplatform.serve.versions import RegisteredVersions
-from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.train.service import TrainingRuns
 from aiplatform.train.store import TrainingStore
 from aiplatform.ui.site import UiServices
@@ -36,11 +35,6 @@ RAY_TOKEN_VARIABLE: Final = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 - the name of a 
 
 class Rooms(Services):
     """The services of every room."""
-
-    @cached_property
-    def artifacts(self) -> ArtifactStore:
-        """Large files."""
-        return ArtifactStore(self.settings.artifacts_url)
 
     @cached_property
     def mlflow_door(self) -> MlflowDoor:

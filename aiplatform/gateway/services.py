@@ -16,6 +16,7 @@ from aiplatform.serve.ports import ModelHost
 from aiplatform.serve.signing import DoorKeys
 from aiplatform.serve.spans import BackgroundSink
 from aiplatform.serve.store import DeploymentStore
+from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.service import Tenancy, build_tenancy
 from aiplatform.tracing.entry import SignalEntry
@@ -66,9 +67,14 @@ class Services:
         return self._kept(build_tenancy(self.database, self.settings))
 
     @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Large files."""
+        return ArtifactStore(self.settings.artifacts_url)
+
+    @cached_property
     def traces(self) -> Traces:
         """Spans, traces, scores."""
-        return self._kept(Traces(self.database))
+        return self._kept(Traces(self.database, self.artifacts))
 
     @property
     def max_otlp_bytes(self) -> int:

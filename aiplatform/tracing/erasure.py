@@ -73,7 +73,8 @@ class Erasure:
 
         Raises:
             InvalidError: Nothing is named, or the trace's id is none.
-            TransientError: The database cannot be reached; what went is gone, and repeating it completes the rest.
+            TransientError: The database or the artifact store cannot be reached; what went is gone, and repeating it
+                completes the rest.
         """
         conditions = self._conditions(caller, subject)
         # Traces that change after this moment, give or take what clocks differ by, belong to the next erasure: while
@@ -90,6 +91,8 @@ class Erasure:
             total += self._erase_unseen(caller, subject)
         if total.num_spans:
             self._update_index(caller)
+        # Files too, whoever left something in them: also an erasure that was cut off here.
+        self._service.cold.compact(caller.scope)
         return total
 
     def _erase_piece(

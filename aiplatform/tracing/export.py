@@ -114,8 +114,9 @@ class Exports:
             with database.read(scope, is_snapshot=True) as tx:
                 query = where.query
                 condition = None if query is None else query_condition(tx, query, index.sql, now_ns=now_ns)
-                narrowed = exporting.Narrowing(where=where, matches=matches, condition=condition)
-                rows = _timed(_ROWS_OF[order.level](tx, narrowed), self._check_time(now_ns))
+                cold = self._traces.cold.all(tx, where)
+                narrowed = exporting.Narrowing(where=where, matches=matches, condition=condition, cold=cold)
+                rows = _timed(_ROWS_OF[order.level](tx, narrowed, self._traces.cold.whole), self._check_time(now_ns))
                 yield from write(rows, order, scope, now_ns)
         finally:
             self._places.release()
@@ -172,17 +173,17 @@ def _narrowed(order: ExportOrder) -> TraceFilter:
     return replace(where, from_ns=max(begins, default=None), to_ns=min(ends, default=None))
 
 
-def _traces(tx: Transaction, narrowed: exporting.Narrowing) -> Iterator[Weighed]:
+def _traces(tx: Transaction, narrowed: exporting.Narrowing, _: exporting.Whole) -> Iterator[Weighed]:
     for summaries in exporting.trace_pages(tx, narrowed):
         scores = exporting.scores_by_trace(tx, summaries)
         for summary in summaries:
             yield trace_row(summary, scores.get(summary.trace_id, ())), _ROW_BYTES
 
 
-def _spans(tx: Transaction, narrowed: exporting.Narrowing) -> Iterator[Weighed]:
+def _spans(tx: Transaction, narrowed: exporting.Narrowing, whole: exporting.Whole) -> Iterator[Weighed]:
     for summaries in exporting.trace_pages(tx, narrowed):
         by_id = {summary.trace_id: summary for summary in summaries}
-        for piece in exporting.span_pieces(tx, summaries):
+        for piece in exporting.span_pieces(tx, summaries, whole):
             for span in piece:
                 trace = by_id[span.detail.row.trace_id]
                 yield span_row(span.detail, span.cost, trace), span.size_bytes + _ROW_BYTES

@@ -330,6 +330,8 @@ class TraceSummary:
     first_day: int
     last_day: int
     updated_ns: int
+    is_cold: bool = False
+    """Whether its spans lie in a file: they take longer to open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +358,10 @@ class TracePage:
 
     is_cut: bool = False
     """Whether a text matched so often that only its newest matches were considered."""
+
+    reached_ns: int | None = None
+    """Where a search in cold spans ended; None where it saw them all. `next` goes on from there, except where the
+    slowest come first: those are the slowest of what began later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

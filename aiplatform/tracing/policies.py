@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
 
 from aiplatform.core.clock import Clock
 from aiplatform.core.errors import PermissionDeniedError
 from aiplatform.core.i18n import N_
+from aiplatform.core.scope import Scope
+from aiplatform.storage.tables.tracing import traces
 from aiplatform.tenancy.audit import record
 from aiplatform.tracing.store.policies import (
     WHOLE_TENANT,
@@ -75,6 +79,19 @@ class Policies:
             if is_removed:
                 record(tx, caller.principal, f"{self._kind}.remove", place or caller.tenant_id, now_ns=now_ns)
         return is_removed
+
+
+def projects_of(database: Database, tenant_id: str) -> Iterator[Scope]:
+    """The tenant's projects that have traces, each found by one step in the index of the key."""
+    last = ""
+    while True:
+        with database.read(Scope(tenant_id=tenant_id)) as tx:
+            following = select(func.min(traces.c.project_id)).where(traces.c.project_id > last)
+            found: str | None = tx.execute(following).scalar()
+        if found is None:
+            return
+        yield Scope(tenant_id=tenant_id, project_id=found)
+        last = found
 
 
 def _place(caller: Caller, *, whole_tenant: bool) -> str:

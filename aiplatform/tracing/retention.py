@@ -47,11 +47,11 @@ def read_retention(given: Mapping[str, Any]) -> RetentionPolicy:
         InvalidError: A value is wrong; the error names it.
     """
     return RetentionPolicy(
-        keep_days=_number(given, "keep_days", 0.0, MAX_DAYS),
+        keep_days=number_in(given, "keep_days", 0.0, MAX_DAYS),
         keep_errors=bool(given.get("keep_errors", False)),
         keep_slower_than_s=_optional(given, "keep_slower_than_s"),
         keep_costlier_than=_optional(given, "keep_costlier_than"),
-        keep_percent=_number({"keep_percent": 0.0, **given}, "keep_percent", 0.0, 100.0),
+        keep_percent=number_in({"keep_percent": 0.0, **given}, "keep_percent", 0.0, 100.0),
     )
 
 
@@ -98,10 +98,15 @@ def _threshold(percent: float) -> str:
 
 
 def _optional(given: Mapping[str, Any], name: str) -> float | None:
-    return None if given.get(name) is None else _number(given, name, 0.0, float(2**53))
+    return None if given.get(name) is None else number_in(given, name, 0.0, float(2**53))
 
 
-def _number(given: Mapping[str, Any], name: str, least: float, most: float) -> float:
+def number_in(given: Mapping[str, Any], name: str, least: float, most: float) -> float:
+    """A number of a policy's JSON form.
+
+    Raises:
+        InvalidError: It is none, or lies outside of its limits.
+    """
     value = given.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not is_number or not least <= value <= most:  # type: ignore[operator]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-
-from sqlalchemy import func, select
 
 from aiplatform.core.clock import Clock
 from aiplatform.core.scope import Scope
 from aiplatform.storage.days import drop_empty_days
 from aiplatform.storage.tables.tracing import spans as spans_table
-from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import DAY_NS
-from aiplatform.tracing.policies import Policies
+from aiplatform.tracing.policies import Policies, projects_of
 from aiplatform.tracing.retention import RetentionPolicy, read_retention, retention_json, to_go, too_old
 from aiplatform.tracing.store.policies import PolicyKind, all_policies, in_force
 from aiplatform.tracing.store.removal import Removed, count_where, remove_traces, traces_where
@@ -135,7 +132,7 @@ class Retention:
         policies = {(one.tenant_id, one.project_id): read_retention(one.policy) for one in stored}
         total = Removed()
         for tenant_id in sorted({tenant_id for tenant_id, _ in policies}):
-            for scope in self._projects(tenant_id):
+            for scope in projects_of(self._database, tenant_id):
                 policy = in_force(policies, scope)
                 if policy is not None:
                     total += self._thin(scope, policy, begun_ns)
@@ -156,15 +153,3 @@ class Retention:
                 # Whether they still are to go is asked again under the lock: a late span may have failed.
                 total += remove_traces(tx, trace_ids, conditions, now_ns=self._clock.now_ns())
         return total
-
-    def _projects(self, tenant_id: str) -> Iterator[Scope]:
-        """The tenant's projects that have traces, each found by one step in the index of the key."""
-        last = ""
-        while True:
-            with self._database.read(Scope(tenant_id=tenant_id)) as tx:
-                following = select(func.min(traces.c.project_id)).where(traces.c.project_id > last)
-                found: str | None = tx.execute(following).scalar()
-            if found is None:
-                return
-            yield Scope(tenant_id=tenant_id, project_id=found)
-            last = found

@@ -74,7 +74,11 @@ def build_routes(service: Traces) -> Routes:
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
         page: str | None = None,
     ) -> dict[str, Any]:
-        """Traces of the project, newest first. `q` takes the query language of `docs/search.md`."""
+        """Traces of the project, newest first. `q` takes the query language of `docs/search.md`.
+
+        A page may hold fewer than `limit` traces and still have a `next`: a search through cold spans comes so far at a
+        time, to `reached_ns`.
+        """
         given: dict[str, Any] = {
             "status": status,
             "kind": kind,
@@ -88,6 +92,8 @@ def build_routes(service: Traces) -> Routes:
         where = read_filter(q or "", TraceFilter(**{key: value for key, value in given.items() if value is not None}))
         found = service.list(caller.scope, where, sort=sort, limit=limit, page=page)
         answer: dict[str, Any] = {"items": [summary_json(item) for item in found.items], "next": found.next}
+        if found.reached_ns is not None:
+            answer["reached_ns"] = found.reached_ns
         if found.freshness is not None:
             answer["freshness"] = asdict(found.freshness)
             answer["is_cut"] = found.is_cut

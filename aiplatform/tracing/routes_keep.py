@@ -1,4 +1,4 @@
-"""`/api/v1/traces/export`, `/api/v1/redaction`, `/api/v1/retention`, erasure: what is kept, and how it leaves."""
+"""`/api/v1/traces/export`, `/api/v1/redaction`, `/api/v1/retention`, `/api/v1/cold`, erasure: what is kept, where."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
+from aiplatform.tracing.cold.policy import cold_json
 from aiplatform.tracing.erasure import Subject
 from aiplatform.tracing.export import ExportOrder
 from aiplatform.tracing.export_model import SCHEMA_HEADER, SCHEMA_VERSION, ExportFormat, ExportLevel
@@ -82,6 +83,13 @@ class RetentionBody(_Body):
     """So many of a hundred stay, chosen by their id."""
 
 
+class ColdBody(_Body):
+    """How long spans stay in the database."""
+
+    hot_days: float
+    """Days after a trace's end."""
+
+
 class RetentionPreviewBody(_Body):
     """A policy to try."""
 
@@ -102,6 +110,7 @@ def add_keep_routes(routes: Routes, service: Traces) -> None:
     _add_export(routes, service)
     _add_redaction(routes, service)
     _add_retention(routes, service)
+    _add_cold(routes, service)
     _add_erasure(routes, service)
 
 
@@ -189,6 +198,29 @@ def _add_retention(routes: Routes, service: Traces) -> None:
         """What a policy would remove from the project now; nothing goes."""
         given = None if body.policy is None else body.policy.model_dump()
         return asdict(retention.preview(caller, given))
+
+
+def _add_cold(routes: Routes, service: Traces) -> None:
+    cold = service.cold
+
+    @routes.get("/api/v1/cold", permission=Permission.RETENTION_READ)
+    def get_cold(caller: CallerDep) -> dict[str, Any]:
+        """When spans move to files, where that is set, and what of the project lies there; null where nothing moves."""
+        state = cold.state(caller)
+        found = {"in_force": state.in_force, "tenant": state.tenant, "project": state.project}
+        policies = {name: None if policy is None else cold_json(policy) for name, policy in found.items()}
+        return {**asdict(state), **policies}
+
+    @routes.put("/api/v1/cold", permission=Permission.RETENTION_WRITE)
+    def set_cold(caller: CallerDep, body: ColdBody, level: PolicyLevel = PolicyLevel.TENANT) -> dict[str, Any]:
+        """Set how long spans stay in the database; the worker begins within minutes."""
+        return cold_json(cold.set(caller, body.model_dump(), whole_tenant=level is PolicyLevel.TENANT))
+
+    @routes.delete("/api/v1/cold", permission=Permission.RETENTION_WRITE, status_code=204)
+    def remove_cold(caller: CallerDep, level: PolicyLevel = PolicyLevel.TENANT) -> Response:
+        """Move nothing any more; what lies in files stays there, and is found as before."""
+        cold.remove(caller, whole_tenant=level is PolicyLevel.TENANT)
+        return Response(status_code=204)
 
 
 def _add_erasure(routes: Routes, service: Traces) -> None:

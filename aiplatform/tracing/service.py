@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.clock import Clock, SystemClock
@@ -14,6 +15,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
+from aiplatform.tracing.cold.service import FREEZE_PERIOD_S, THAW_PERIOD_S, Cold
 from aiplatform.tracing.erasure import Erasure
 from aiplatform.tracing.export import Exports
 from aiplatform.tracing.ingest import Ingest
@@ -31,6 +33,7 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.policies import projects_of
 from aiplatform.tracing.prices import Prices
 from aiplatform.tracing.query.complete import Completion, choices_at, names_at, own_names, own_values, place_of
 from aiplatform.tracing.query.tree import uses_index
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from aiplatform.storage.artifacts import ArtifactStore
     from aiplatform.storage.database import Database, Transaction
 
 MAX_PAGE: Final = 500
@@ -59,21 +63,30 @@ class Traces:
 
     Args:
         database: Where spans rest.
+        artifacts: Where cold spans lie; a process without one cannot reach them.
         index_path: File of the text index where the database is SQLite; by default beside the database.
         clock: What time it is.
     """
 
-    def __init__(self, database: Database, *, index_path: Path | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        artifacts: ArtifactStore | None = None,
+        *,
+        index_path: Path | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._database = database
         self.clock: Clock = clock or SystemClock()
         self.index: TextIndex = open_index(database, index_path)
         self.incoming = Ingest(database, self.clock)
         self.prices = Prices(database, self.clock)
         self.redaction = Redaction(database, self.clock)
-        self.exports = Exports(self, database)
+        self.cold = Cold(database, artifacts, self.clock)
         self.retention = Retention(database, self.clock)
+        self.exports = Exports(self, database)
         self.erasure = Erasure(self, database)
-        self.sessions = Sessions(database)
+        self.sessions = Sessions(database, self.cold)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.
@@ -117,9 +130,11 @@ class Traces:
         if has_text:
             matches = self.index.search(scope, where.text or "", from_ns=where.from_ns, to_ns=where.to_ns)
         with self._reading(scope, where) as (tx, condition):
+            cold = self.cold.page(tx, where, sort=sort, limit=limit, page=page)
             found = store.list_traces(
-                tx, where, matches=matches, sort=sort, limit=limit, page=page, condition=condition
+                tx, where, matches=matches, sort=sort, limit=limit, page=page, condition=condition, cold=cold
             )
+        found = replace(found, reached_ns=cold.reached_ns if cold is not None else None)
         if not is_indexed:
             return found
         return store.with_search(found, freshness=self.freshness(scope), is_cut=matches is not None and matches.is_cut)
@@ -161,8 +176,11 @@ class Traces:
             NotFoundError: There is no such trace here.
         """
         trace_id = _checked_trace_id(trace_id)
-        with self._database.read(scope) as tx:
+        with self._database.read(scope, is_snapshot=True) as tx:
             tree = store.tree(tx, trace_id)
+            if tree is not None and len(tree.spans) < tree.summary.num_spans:  # a hot trace pays nothing for the cold
+                with self.cold.whole(tx, [trace_id]) as whole:
+                    tree = store.tree(whole, trace_id, is_cold=whole is not tx)
         if tree is None:
             raise _no_trace(trace_id)
         return tree
@@ -174,8 +192,11 @@ class Traces:
             NotFoundError: There is no such span here.
         """
         trace_id, span_id = _checked_trace_id(trace_id), _checked_span_id(span_id)
-        with self._database.read(scope) as tx:
+        with self._database.read(scope, is_snapshot=True) as tx:
             detail = store.span(tx, trace_id, span_id)
+            if detail is None:
+                with self.cold.whole(tx, [trace_id]) as whole:
+                    detail = store.span(whole, trace_id, span_id)
         if detail is None:
             raise _no_span(span_id, trace_id)
         return detail
@@ -260,11 +281,13 @@ class Traces:
 
     @hookimpl
     def periodic(self) -> Iterable[tuple[str, float, Callable[[], Any]]]:
-        """The worker's share: the text index, figures of traces too large to be summed at once, what is too old."""
+        """The worker's share: the index, figures of traces too large to be summed at once, what is old or too old."""
         return [
             ("tracing.index", INDEX_PERIOD_S, self.update_index),
             ("tracing.settle", 5.0, self.settle),
             ("tracing.retention", RETENTION_PERIOD_S, self.retention.run),
+            ("tracing.thaw", THAW_PERIOD_S, self.cold.thaw_waiting),
+            ("tracing.freeze", FREEZE_PERIOD_S, self.cold.run),
         ]
 
     def settle(self) -> int:
@@ -275,18 +298,23 @@ class Traces:
     def delete_scope(self, scope: Scope) -> None:
         """Remove every span, trace and score of a tenant, or of one project of it."""
         self.index.delete(scope)
+        whole_tenant = scope.project_id is None
+        projects = [*projects_of(self._database, scope.tenant_id)] if whole_tenant else [scope]
         with self._database.transaction(scope) as tx:
+            had_files = store.has_files(tx)
             store.delete_scope(tx)
             store.remove_policies(tx)
+        if had_files:
+            self.cold.delete_files(projects)
 
     @contextmanager
     def _reading(self, scope: Scope, where: TraceFilter) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:
         """A transaction that reads, and the condition of the filter's query in it."""
         if where.query is None:
-            with self._database.read(scope) as tx:
+            with self._database.read(scope, is_snapshot=bool(where.text)) as tx:
                 yield tx, None
             return
-        with self.index.reader().read(scope) as tx:
+        with self.index.reader().read(scope, is_snapshot=True) as tx:
             yield tx, store.query_condition(tx, where.query, self.index.sql, now_ns=self.clock.now_ns())
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from aiplatform.tracing.store.sessions import SessionSummary
 
 if TYPE_CHECKING:
     from aiplatform.storage.database import Database
+    from aiplatform.tracing.cold.service import Cold
     from aiplatform.tracing.model import SpanDetail
 
 __all__ = ["Conversation", "SessionPage", "SessionSummary", "Sessions", "Turn"]
@@ -61,10 +62,12 @@ class Sessions:
 
     Args:
         database: Where traces rest.
+        cold: Spans that lie elsewhere.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cold: Cold) -> None:
         self._database = database
+        self._cold = cold
 
     def list(
         self,
@@ -112,7 +115,7 @@ class Sessions:
             NotFoundError: There is no such session in the project.
         """
         limit = max(1, min(limit, MAX_TURNS))
-        with self._database.read(scope) as tx:
+        with self._database.read(scope, is_snapshot=True) as tx:
             summary = store.session(tx, session_id)
             if summary is None:
                 raise NotFoundError(
@@ -123,7 +126,11 @@ class Sessions:
             traces = store.traces_of(tx, session_id, offset=offset, limit=limit + 1)
             shown = traces[:limit]
             scores = store.scores_of(tx, [trace.trace_id for trace in shown])
-            turns = [_turn(trace, store.telling_span(tx, trace), scores.get(trace.trace_id, ())) for trace in shown]
+            with self._cold.whole(tx, [trace.trace_id for trace in shown]) as whole:
+                said = [store.telling_span(whole, trace) for trace in shown]
+        turns = [
+            _turn(trace, detail, scores.get(trace.trace_id, ())) for trace, detail in zip(shown, said, strict=True)
+        ]
         return Conversation(summary=summary, turns=turns, next=offset + limit if len(traces) > limit else None)
 
 

@@ -209,3 +209,33 @@ trace_labels = tenant_table(
     Index("ix_trace_labels_key", "tenant_id", "project_id", "kind", "key"),
     project_key=True,
 )
+
+cold_files = tenant_table(
+    "cold_files",
+    # Spans that left the database for the artifact store: one Parquet file of whole traces that began on one day.
+    Column("file_id", ID, primary_key=True),
+    Column("day", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("num_traces", Integer, nullable=False),
+    Column("num_spans", Integer, nullable=False),
+    Column("num_gone", Integer, nullable=False),  # traces in it that live no more, or in the database again
+    Column("groups", JSON, nullable=False),  # of each row group: first and last start of its traces, spans
+    Column("filters", LargeBinary, nullable=False),  # what of words and attributes may occur in each row group
+    Column("created_ns", BigInteger, nullable=False),
+    Index("ix_cold_files_day", "tenant_id", "project_id", "day"),
+    project_key=True,
+)
+
+cold_traces = tenant_table(
+    "cold_traces",
+    # Where the spans of a trace lie that left the database; its summary, scores and labels stayed.
+    Column("trace_id", TRACE_ID, primary_key=True),
+    Column("file_id", ID, nullable=False),
+    Column("group_no", Integer, nullable=False),
+    Column("num_spans", Integer, nullable=False),
+    Column("span_ids", LargeBinary, nullable=False),  # 9 bytes a span: its id, and whether it was still running
+    Index("ix_cold_traces_file", "tenant_id", "project_id", "file_id"),
+    project_key=True,
+)

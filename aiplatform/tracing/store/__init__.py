@@ -1,5 +1,6 @@
 """Spans, traces and scores in SQL: written in batches, read by page, by trace and by span."""
 
+from aiplatform.tracing.store.cold import has_files
 from aiplatform.tracing.store.completing import seen_names, seen_values
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
 from aiplatform.tracing.store.policies import remove_policies
@@ -18,8 +19,8 @@ __all__ = [
     "RepricedPiece",
     "delete_scope",
     "delete_score",
-    "delete_traces",
     "freshness",
+    "has_files",
     "histogram",
     "is_erased",
     "list_traces",

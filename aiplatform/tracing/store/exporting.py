@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from aiplatform.storage.database import Transaction
 from aiplatform.tracing.log_records import joined
 from aiplatform.tracing.model import Score, SpanDetail, TraceFilter, TraceSort, TraceSummary
 from aiplatform.tracing.normalise import read_detail
-from aiplatform.tracing.store.listing import list_traces
+from aiplatform.tracing.store.listing import ColdMatches, list_traces
 from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.rows import span_of
 from aiplatform.tracing.store.scores import scores
@@ -32,6 +33,8 @@ MAX_SCORES: Final = 100_000
 MAX_RESOURCES: Final = 256
 
 _Key = tuple[str, str, int]
+Whole = Callable[[Transaction, Sequence[str]], AbstractContextManager[Transaction]]
+"""Gives a transaction that sees all spans of some traces, wherever they lie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,9 @@ class Narrowing:
 
     condition: ColumnElement[bool] | None = None
     """What `query_condition` made of the filter's query."""
+
+    cold: ColdMatches | None = None
+    """Cold traces that meet words and query; None where neither looks into spans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +91,7 @@ def trace_pages(tx: Transaction, narrowed: Narrowing) -> Iterator[Sequence[Trace
             narrowed.where,
             matches=narrowed.matches,
             condition=narrowed.condition,
+            cold=narrowed.cold,
             sort=TraceSort.OLDEST,
             limit=PAGE_TRACES,
             page=page,
@@ -105,15 +112,16 @@ def scores_by_trace(tx: Transaction, summaries: Sequence[TraceSummary]) -> Mappi
     return found
 
 
-def span_pieces(tx: Transaction, summaries: Sequence[TraceSummary]) -> Iterator[Sequence[ExportedSpan]]:
+def span_pieces(tx: Transaction, summaries: Sequence[TraceSummary], whole: Whole) -> Iterator[Sequence[ExportedSpan]]:
     """The spans of some traces; those of one trace stand next to each other, by start where they are few."""
     resources = _Resources()
     for group in _groups(summaries):
         place = {summary.trace_id: index for index, summary in enumerate(group)}
-        for keys in _keys(tx, group):
-            keys.sort(key=lambda row: (place[row.trace_id], row.start_ns, row.span_id))
-            for piece in _pieces(keys):
-                yield _read(tx, piece, resources)
+        with whole(tx, list(place)) as own:
+            for keys in _keys(own, group):
+                keys.sort(key=lambda row: (place[row.trace_id], row.start_ns, row.span_id))
+                for piece in _pieces(keys):
+                    yield _read(own, piece, resources)
 
 
 def _groups(summaries: Sequence[TraceSummary]) -> Iterator[list[TraceSummary]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, text
@@ -12,6 +12,7 @@ from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import Freshness, TraceFilter, TracePage, TraceSort
 from aiplatform.tracing.pages import not_a_page, page_token, read_page
+from aiplatform.tracing.store.cold import is_cold, places_of
 from aiplatform.tracing.store.rows import summary_of
 from aiplatform.tracing.store.statements import any_of, listed
 from aiplatform.tracing.store.writing import joined
@@ -19,11 +20,26 @@ from aiplatform.tracing.store.writing import joined
 if TYPE_CHECKING:
     from aiplatform.tracing.textindex import Matches
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdMatches:
+    """Traces whose spans lie in files, and that meet what a filter asks of spans."""
+
+    trace_ids: Sequence[str]
+    reached_ns: int | None = None
+    """Where the search in files ended; None where it saw them all. What is older was not looked at, or what is newer
+    where the oldest come first."""
+
+
 _COLUMN_OF = {
     TraceSort.NEWEST: traces.c.start_ns,
     TraceSort.OLDEST: traces.c.start_ns,
     TraceSort.SLOWEST: traces.c.duration_ns,
 }
+
+
+_BEYOND_IDS = "g"
+"""Stands behind all ids, whose digits are hexadecimal."""
 
 
 def list_traces(
@@ -35,8 +51,9 @@ def list_traces(
     limit: int,
     page: str | None,
     condition: ColumnElement[bool] | None = None,
+    cold: ColdMatches | None = None,
 ) -> TracePage:
-    """One page; `next` is set where another follows.
+    """One page; `next` is set where another follows. A page may hold fewer traces than asked for, and go on.
 
     Args:
         tx: A transaction of one project.
@@ -46,20 +63,32 @@ def list_traces(
         limit: Traces a page.
         page: The `next` of the page before.
         condition: What `query_condition` made of the filter's query.
+        cold: What was found in files, for which neither `condition` nor `matches` can answer.
 
     Raises:
         InvalidError: The page token is none of this order.
     """
-    statement = select(traces).where(*_conditions(where))
-    if condition is not None:
-        statement = statement.where(condition)
+    hot = [] if condition is None else [condition]
     if matches is not None:
-        among = text(any_of(tx, "traces.trace_id", "trace_ids"))
-        statement = statement.where(among.bindparams(trace_ids=listed(tx, matches.trace_ids)))
+        hot.append(_among(tx, "trace_ids", matches.trace_ids))
+    if cold is not None:
+        hot = [or_(and_(~is_cold(), *hot), _among(tx, "cold_ids", cold.trace_ids))]
+        if cold.reached_ns is not None:
+            start = traces.c.start_ns
+            hot.append(start <= cold.reached_ns if sort is TraceSort.OLDEST else start >= cold.reached_ns)
+    statement = select(traces).where(*conditions_of(where), *hot)
     found = tx.execute(_ordered(statement, sort, page).limit(limit + 1)).fetchall()
-    items = [summary_of(row) for row in found[:limit]]
+    files = places_of(tx, [row.trace_id for row in found[:limit]])
+    items = [summary_of(row, is_cold=row.trace_id in files) for row in found[:limit]]
     token = _token(sort, found[limit - 1]) if len(found) > limit else None
+    if token is None and cold is not None and cold.reached_ns is not None and sort is not TraceSort.SLOWEST:
+        token = page_token(sort.value, cold.reached_ns, _BEYOND_IDS if sort is TraceSort.OLDEST else "")
     return TracePage(items=items, next=token)
+
+
+def _among(tx: Transaction, parameter: str, trace_ids: Sequence[str]) -> ColumnElement[bool]:
+    among = text(any_of(tx, "traces.trace_id", parameter))
+    return among.bindparams(**{parameter: listed(tx, trace_ids)})  # type: ignore[return-value]
 
 
 def with_search(page: TracePage, *, freshness: Freshness, is_cut: bool) -> TracePage:
@@ -76,14 +105,14 @@ def histogram(
     num_buckets: int,
     condition: ColumnElement[bool] | None = None,
 ) -> Sequence[tuple[int, int]]:
-    """Traces without and with errors that began in each slice of [from, to)."""
+    """Traces without and with errors that began in each slice of [from, to); with a condition, hot ones alone."""
     width = max((to_ns - from_ns) // num_buckets, 1)
     bucket = ((traces.c.start_ns - from_ns) // width).label("bucket")
     failed = func.sum(case((traces.c.num_errors > 0, 1), else_=0)).label("failed")
     narrowed = replace(where, from_ns=max(from_ns, where.from_ns or from_ns), to_ns=min(to_ns, where.to_ns or to_ns))
-    statement = select(bucket, func.count().label("num"), failed).where(*_conditions(narrowed)).group_by(bucket)
+    statement = select(bucket, func.count().label("num"), failed).where(*conditions_of(narrowed)).group_by(bucket)
     if condition is not None:
-        statement = statement.where(condition)
+        statement = statement.where(condition, ~is_cold())
     counts = [(0, 0)] * num_buckets
     for row in tx.execute(statement):
         index = min(int(row.bucket), num_buckets - 1)
@@ -92,7 +121,8 @@ def histogram(
     return counts
 
 
-def _conditions(where: TraceFilter) -> list[ColumnElement[bool]]:
+def conditions_of(where: TraceFilter) -> list[ColumnElement[bool]]:
+    """What the summaries of traces answer of a filter: all but its words and its query."""
     column = traces.c
     found: list[ColumnElement[bool]] = [column.num_spans > 0]
     for name in ("trace_id", "status", "service", "session_id", "user_id"):
@@ -131,6 +161,15 @@ def _ordered(statement: Select[Any], sort: TraceSort, page: str | None) -> Selec
 
 def _token(sort: TraceSort, row: Any) -> str:
     return page_token(sort.value, getattr(row, _COLUMN_OF[sort].name), row.trace_id)
+
+
+def start_of(sort: TraceSort, page: str | None) -> tuple[int, str] | None:
+    """Where a page begins: the value that the list is ordered by, and a trace's id; None for the first one.
+
+    Raises:
+        InvalidError: The page token is none of this order.
+    """
+    return None if page is None else _read_token(sort, page)
 
 
 def _read_token(sort: TraceSort, page: str) -> tuple[int, str]:

@@ -26,6 +26,7 @@ class PolicyKind(StrEnum):
 
     REDACTION = "redaction"
     RETENTION = "retention"
+    COLD = "cold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""One trace, one span, and how fresh the text index is."""
+"""One trace, one span, and how fresh the text index is.
+
+What lies in a file is not seen from here: `tracing.cold` gives a transaction that sees it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, rows
 from aiplatform.tracing.tree import ordered
 
 
-def tree(tx: Transaction, trace_id: str) -> TraceTree | None:
+def tree(tx: Transaction, trace_id: str, *, is_cold: bool = False) -> TraceTree | None:
     """A trace with all its spans in tree order; None where there is none."""
     found = _trace(tx, trace_id)
     if found is None:
@@ -30,7 +33,7 @@ def tree(tx: Transaction, trace_id: str) -> TraceTree | None:
     )
     spans = rows(tx, sql, trace_id=trace_id, first_day=found.first_day, last_day=found.last_day)
     return TraceTree(
-        summary=summary_of(found),
+        summary=summary_of(found, is_cold=is_cold),
         spans=ordered([span_of(row, trace_id) for row in spans]),
         scores=scores(tx, trace_ids=[trace_id], name=None, limit=1000),
     )

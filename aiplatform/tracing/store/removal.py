@@ -1,8 +1,9 @@
 """Whole traces, or everything of a scope, gone: spans, log records, summaries, scores, texts.
 
 The text index follows the changes that a removal leaves behind, as it follows a write: whoever is killed between the
-two leaves work to be done, and nothing half done. Of an erased trace a mark stays, an empty summary without a word of
-what it held, so that spans of it which arrive late are not stored again.
+two leaves work to be done, and nothing half done. A file in the artifact store that held one of the traces is written
+anew without it by `tracing.cold`. Of an erased trace a mark stays, an empty summary without a word of what it held, so
+that spans of it which arrive late are not stored again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from aiplatform.core.ids import new_id
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import (
     attribute_values,
+    cold_files,
+    cold_traces,
     model_prices,
     scores,
     span_attributes,
@@ -28,6 +31,7 @@ from aiplatform.storage.tables.tracing import (
     trace_labels,
     traces,
 )
+from aiplatform.tracing.store.cold import leave
 from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows, run
 from aiplatform.tracing.store.writing import EMPTY_COLUMNS, EMPTY_VALUES, ERASED, key_of
 
@@ -111,16 +115,35 @@ def remove_traces(
     wanted = listed(tx, [row.trace_id for row in found])
     days = {"first_day": min(row.first_day for row in found), "last_day": max(row.last_day for row in found)}
     condition = any_of(tx, "trace_id", "trace_ids")
-    of_spans = f"FROM spans WHERE {IN_PROJECT} AND {condition} AND day BETWEEN :first_day AND :last_day"
-    keys = rows(tx, f"SELECT trace_id, span_id, day {of_spans}", trace_ids=wanted, **days)
-    run(tx, f"DELETE {of_spans}", trace_ids=wanted, **days)
+    num_hot = take_spans(tx, [row.trace_id for row in found], **days, now_ns=now_ns)
+    num_cold = sum(place.num_spans for place in leave(tx, [row.trace_id for row in found]))
     num_scores = run(tx, f"DELETE FROM scores WHERE {IN_PROJECT} AND {condition}", trace_ids=wanted)  # noqa: S608
-    for table in ("span_logs", "span_texts", "span_attributes", "trace_labels", "traces"):
+    for table in ("span_logs", "trace_labels", "traces"):
         run(tx, f"DELETE FROM {table} WHERE {IN_PROJECT} AND {condition}", trace_ids=wanted)  # noqa: S608 - constants
     if leaves_marks:
         mark_erased(tx, [row.trace_id for row in found], now_ns=now_ns)
-    _tell_index(tx, keys, now_ns)
-    return Removed(num_traces=len(found), num_spans=len(keys), num_scores=num_scores)
+    return Removed(num_traces=len(found), num_spans=num_hot + num_cold, num_scores=num_scores)
+
+
+def take_spans(tx: Transaction, trace_ids: Sequence[str], *, first_day: int, last_day: int, now_ns: int) -> int:
+    """Take the spans of traces away, and what the index holds of them; summaries stay. Returns how many went.
+
+    Args:
+        tx: A write transaction of their project that has locked them.
+        trace_ids: Which.
+        first_day: No span of them lies before this day (days since 1970).
+        last_day: Nor after this one.
+        now_ns: The platform's clock.
+    """
+    condition = any_of(tx, "trace_id", "trace_ids")
+    of_spans = f"FROM spans WHERE {IN_PROJECT} AND {condition} AND day BETWEEN :first_day AND :last_day"
+    given: dict[str, Any] = {"trace_ids": listed(tx, trace_ids), "first_day": first_day, "last_day": last_day}
+    keys = rows(tx, f"SELECT trace_id, span_id, day {of_spans}", **given)
+    run(tx, f"DELETE {of_spans}", **given)
+    for table in ("span_texts", "span_attributes"):
+        run(tx, f"DELETE FROM {table} WHERE {IN_PROJECT} AND {condition}", trace_ids=given["trace_ids"])  # noqa: S608
+    tell_index(tx, [(row.trace_id, row.span_id, row.day) for row in keys], now_ns)
+    return len(keys)
 
 
 def remove_scores(tx: Transaction, trace_id: str) -> int:
@@ -148,16 +171,23 @@ def delete_scope(tx: Transaction) -> None:
     """Delete every row that the transaction's scope reaches. Repeating it changes nothing."""
     for table in (
         trace_labels, scores, span_changes, span_logs, span_texts, span_attributes, attribute_values, spans,
-        span_resources, traces,
+        span_resources, traces, cold_traces, cold_files,
     ):  # fmt: skip
         tx.execute(delete(table))
     if tx.scope.project_id is None:  # prices belong to the tenant as a whole
         tx.execute(delete(model_prices))
 
 
-def _tell_index(tx: Transaction, keys: Sequence[Any], now_ns: int) -> None:
+def tell_index(tx: Transaction, keys: Sequence[tuple[str, str, int]], now_ns: int) -> None:
+    """Have the text index look again at spans that came or went otherwise than by a write.
+
+    Args:
+        tx: A write transaction.
+        keys: Trace id, span id and day of each.
+        now_ns: The platform's clock.
+    """
     for start in range(0, len(keys), MAX_SPANS):
         part = keys[start : start + MAX_SPANS]
-        packed = b"".join(key_of(row.trace_id, row.span_id, row.day) for row in part)
+        packed = b"".join(key_of(*key) for key in part)
         change = (new_id("change", now_ns), now_ns, len(part), packed)
         tx.insert_rows(span_changes, ("change_id", "created_ns", "num_spans", "keys"), [change])

@@ -9,7 +9,7 @@ from aiplatform.tracing.store.writing import costs_in, split
 from aiplatform.tracing.tree import TOKEN_NAMES
 
 
-def summary_of(row: Any) -> TraceSummary:
+def summary_of(row: Any, *, is_cold: bool = False) -> TraceSummary:
     """A trace's summary from its row."""
     return TraceSummary(
         trace_id=row.trace_id,
@@ -35,6 +35,7 @@ def summary_of(row: Any) -> TraceSummary:
         first_day=row.first_day,
         last_day=row.last_day,
         updated_ns=row.updated_ns,
+        is_cold=is_cold,
     )
 
 

@@ -3,7 +3,8 @@
 A span that is there already is left as it is; a finished one replaces the pending form of itself, never the reverse.
 Summaries are summed anew from the whole trace, so they come out the same whatever the order of arrival, except for
 traces above `LARGE_TRACE` spans: theirs are carried forward here and summed by the worker, because summing 50,000
-spans for each batch of 512 would make the cost of a trace quadratic.
+spans for each batch of 512 would make the cost of a trace quadratic. So are those of a trace whose spans have left for
+a file: their ids are known here, so that each span counts once, and the worker brings the rest back.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aiplatform.tracing.arrival import Arrival
 from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.otlp import Export
 from aiplatform.tracing.preview import previews
+from aiplatform.tracing.store.cold import cold_spans_of, unsettle
 from aiplatform.tracing.store.logs import TELLING_KINDS, WaitingLogs, distinct, insert_logs, join_logs
 from aiplatform.tracing.store.prices import PricesAtHand
 from aiplatform.tracing.store.scores import put_score
@@ -91,15 +93,17 @@ def write(
     waiting = WaitingLogs(tx, batch)
     fresh: list[Arrival] = []
     summaries: list[tuple[Any, ...]] = []
+    cold = cold_spans_of(tx, before, now_ns)
     small = [trace_id for trace_id, row in before.items() if row.num_spans <= LARGE_TRACE and trace_id in batch]
     known = _stored_bones(tx, small)
     for trace_id, arrivals in batch.items():
         if trace_id in erased:
             continue
         previous = before.get(trace_id)
-        is_large = previous is not None and previous.num_spans > LARGE_TRACE
+        is_large = previous is not None and (previous.num_spans > LARGE_TRACE or trace_id in cold)
         stored = _stored_among(tx, trace_id, arrivals) if is_large else known.get(trace_id, {})
-        new, replaced = _news(tx, trace_id, arrivals, stored)
+        running = {span_id: bone.duration_ns is None for span_id, bone in stored.items()}
+        new, replaced = _news(tx, trace_id, arrivals, {**cold.get(trace_id, {}), **running})
         if not new:
             continue
         prices.put_on(tx, new)
@@ -114,6 +118,8 @@ def write(
         _insert_resources(tx, exports, {span.resource_key for span in fresh})
         tx.insert_rows(spans, SPAN_COLUMNS, [_span_row(span) for span in fresh])
         tx.insert_rows(traces, TRACE_COLUMNS, summaries, replace=True)
+    if told := cold.keys() & {record.trace_id for record in records}:
+        unsettle(tx, told)
     richer = join_logs(tx, records, _summaries(tx, {record.trace_id for record in records})[0])
     changed = dict.fromkeys([*((span.trace_id, span.span_id, span.day) for span in fresh), *richer])
     if changed:
@@ -230,16 +236,23 @@ def _stored_among(tx: Transaction, trace_id: str, arrivals: Sequence[Arrival]) -
 
 
 def _news(
-    tx: Transaction, trace_id: str, arrivals: Sequence[Arrival], stored: dict[str, StoredBone]
+    tx: Transaction, trace_id: str, arrivals: Sequence[Arrival], running: Mapping[str, bool]
 ) -> tuple[list[Arrival], set[str]]:
-    """The arrivals to insert, and the ids of pending spans that were taken away for them."""
+    """The arrivals to insert, and the ids of pending spans that were taken away for them.
+
+    Args:
+        tx: The transaction that writes.
+        trace_id: Whose spans.
+        arrivals: What came.
+        running: The spans that are stored, and whether each is pending.
+    """
     new: list[Arrival] = []
     replaced: set[str] = set()
     for span in arrivals:
-        known = stored.get(span.span_id)
+        known = running.get(span.span_id)
         if known is None:
             new.append(span)
-        elif known.duration_ns is None and not span.is_running:
+        elif known and not span.is_running:
             new.append(span)
             replaced.add(span.span_id)
     for span_id in replaced:

@@ -94,10 +94,16 @@ def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanTex
     )
     found = rows(tx, sql, **parameters)
     said = logs_of(tx, [(row.trace_id, row.span_id) for row in found])
-    return [_text(row, said.get((row.trace_id, row.span_id), ())) for row in found]
+    return [text_of_row(row, said.get((row.trace_id, row.span_id), ())) for row in found]
 
 
-def _text(row: Any, records: Sequence[bytes]) -> SpanText:
+def text_of_row(row: Any, records: Sequence[bytes]) -> SpanText:
+    """What an index keeps of a stored span.
+
+    Args:
+        row: With `trace_id`, `span_id`, `start_ns`, `name` and `raw`.
+        records: Its log records.
+    """
     values: Sequence[AttributeValue] = ()
     try:
         span = SpanMessage.FromString(joined(bytes(row.raw), records))

@@ -30,9 +30,14 @@ def open_reader(database: Database, path: Path, schema: str) -> Database:
     @event.listens_for(reader.engine, "connect")
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"ATTACH DATABASE ? AS {schema}", (str(path),))
-        connection.create_function(FOUND_FUNCTION, 2, _found, deterministic=True)
+        add_functions(connection)
 
     return reader
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Teach a connection what conditions of a query call."""
+    connection.create_function(FOUND_FUNCTION, 2, _found, deterministic=True)
 
 
 def _found(pattern: str, text: str | None) -> bool:

@@ -21,7 +21,7 @@ from aiplatform.storage.database import Database
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.textindex.changes import Change, SpanText, forget, gone, oldest_changes, texts
 from aiplatform.tracing.textindex.ports import IndexSql, Matches
-from aiplatform.tracing.textindex.reading import FOUND_FUNCTION, open_reader
+from aiplatform.tracing.textindex.reading import FOUND_FUNCTION, add_functions, open_reader
 from aiplatform.tracing.words import Term, index_form, read_query
 
 MAX_MATCHES: Final = 20_000
@@ -29,21 +29,21 @@ BUSY_TIMEOUT_MS: Final = 250
 """How long a process waits for another one that is writing the index; it then leaves the work to that one."""
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS docs (
+CREATE TABLE IF NOT EXISTS {at}docs (
     doc_id INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, project_id TEXT NOT NULL, trace_id TEXT NOT NULL,
     span_id TEXT NOT NULL, start_ns INTEGER NOT NULL, body BLOB NOT NULL, value_ids BLOB NOT NULL DEFAULT x'',
     UNIQUE (tenant_id, project_id, trace_id, span_id)
 );
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
+CREATE VIRTUAL TABLE IF NOT EXISTS {at}words USING fts5(
     scope, body, content='', tokenize="unicode61 remove_diacritics 0"
 );
-CREATE TABLE IF NOT EXISTS attribute_values (
+CREATE TABLE IF NOT EXISTS {at}attribute_values (
     value_id INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, project_id TEXT NOT NULL, name TEXT NOT NULL, text TEXT,
     number REAL
 );
-CREATE INDEX IF NOT EXISTS ix_values_text ON attribute_values (tenant_id, project_id, name, text);
-CREATE INDEX IF NOT EXISTS ix_values_number ON attribute_values (tenant_id, project_id, name, number);
-CREATE TABLE IF NOT EXISTS doc_values (
+CREATE INDEX IF NOT EXISTS {at}ix_values_text ON attribute_values (tenant_id, project_id, name, text);
+CREATE INDEX IF NOT EXISTS {at}ix_values_number ON attribute_values (tenant_id, project_id, name, number);
+CREATE TABLE IF NOT EXISTS {at}doc_values (
     value_id INTEGER NOT NULL, doc_id INTEGER NOT NULL, PRIMARY KEY (value_id, doc_id)
 ) WITHOUT ROWID;
 """
@@ -133,7 +133,7 @@ class SqliteTextIndex:
     @property
     def sql(self) -> IndexSql:
         """How statements of the reader reach the index."""
-        return _SQL
+        return SQLITE_INDEX
 
     def close(self) -> None:
         """Let go of files."""
@@ -182,12 +182,26 @@ class SqliteTextIndex:
             connection.execute("PRAGMA journal_mode = WAL")
             # The index can be made again from the spans, so it need not survive a power failure to the last commit.
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(_SCHEMA.format(at=""))
             _add_column(connection)
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             self._local.connection = connection
             self._all.append(connection)
         return connection
+
+
+def attach_index(connection: sqlite3.Connection) -> None:
+    """Put an empty index beside a database in memory, so that `SQLITE_INDEX` reaches it as it reaches the file."""
+    connection.execute(f"ATTACH DATABASE ':memory:' AS {_SCHEMA_NAME}")
+    for statement in _SCHEMA.format(at=f"{_SCHEMA_NAME}.").split(";"):
+        connection.execute(statement)
+    add_functions(connection)
+
+
+def put_texts(connection: sqlite3.Connection, scope: Scope, found: Iterable[SpanText]) -> None:
+    """Take spans into an index that was attached to this connection."""
+    for text in found:
+        _put(connection, scope, text)
 
 
 def _add_column(connection: sqlite3.Connection) -> None:
@@ -327,4 +341,4 @@ class _SqliteSql:
         return expression
 
 
-_SQL: Final[IndexSql] = _SqliteSql()
+SQLITE_INDEX: Final[IndexSql] = _SqliteSql()
