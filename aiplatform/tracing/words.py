@@ -51,6 +51,8 @@ def folded(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """The words of an already folded text, in their order."""
+    if text.isascii():
+        return [run[:MAX_WORD] for run in _RUN.findall(text)]
     words: list[str] = []
     for run in _RUN.findall(text):
         if _FIRST_CJK.match(run):

@@ -7,7 +7,7 @@ detail: what people take away is an export.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -105,18 +105,33 @@ def file_of(groups: Iterable[pyarrow.Table]) -> bytes:
     return written.getvalue()
 
 
-def read_groups(file: BinaryIO, numbers: Iterable[int] | None = None) -> Iterator[list[FrozenSpan]]:
+def read_groups(
+    file: BinaryIO,
+    numbers: Iterable[int] | None = None,
+    *,
+    trace_ids: Collection[str] | None = None,
+    has_raw: bool = True,
+) -> Iterator[list[FrozenSpan]]:
     """Groups of a file, one at a time.
 
     Args:
         file: The file; it is sought in.
         numbers: Which groups, in which order; by default all.
+        trace_ids: Only spans of these traces; by default all.
+        has_raw: Whether their raw bytes and log records are needed, which are nearly all of a file.
     """
-    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy, and only for cold spans
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only for cold spans
+    import pyarrow.compute as pc  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
 
+    columns = None if has_raw else [name for name in SPAN_COLUMNS if name != "raw"]
     with pq.ParquetFile(file) as opened:
         for number in range(opened.num_row_groups) if numbers is None else numbers:
-            yield spans_in(opened.read_row_group(number))
+            table = opened.read_row_group(number, columns=columns)
+            if trace_ids is not None:
+                wanted = pa.array([bytes.fromhex(trace_id) for trace_id in trace_ids], type=pa.binary())
+                table = table.filter(pc.is_in(table["trace_id"], value_set=wanted))
+            yield spans_in(table)
 
 
 def tables_in(file: BinaryIO) -> list[pyarrow.Table]:
@@ -128,9 +143,14 @@ def tables_in(file: BinaryIO) -> list[pyarrow.Table]:
 
 
 def spans_in(table: pyarrow.Table) -> list[FrozenSpan]:
-    """The spans of a group."""
-    columns = [[_unpacked(name, value) for value in table.column(name).to_pylist()] for name in SPAN_COLUMNS]
-    logs = table.column("logs").to_pylist()
+    """The spans of a group; where raw bytes were not read, they are empty."""
+    has_raw = "raw" in table.column_names
+    nothing: list[Any] = [b""] * len(table)
+    columns = [
+        [_unpacked(name, value) for value in table.column(name).to_pylist()] if has_raw or name != "raw" else nothing
+        for name in SPAN_COLUMNS
+    ]
+    logs = table.column("logs").to_pylist() if has_raw else [()] * len(table)
     return [
         FrozenSpan(values=SpanValues(*values), logs=[tuple(record[name] for name in LOG_COLUMNS) for record in records])
         for values, records in zip(zip(*columns, strict=True), logs, strict=True)

@@ -7,7 +7,7 @@ on the way leaves at worst a file that nothing refers to, which `sweep` removes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,7 +41,7 @@ from aiplatform.tracing.store.cold import (
 from aiplatform.tracing.store.removal import take_spans, tell_index
 from aiplatform.tracing.store.settling import sum_up
 from aiplatform.tracing.store.statements import IN_PROJECT, project_of
-from aiplatform.tracing.textindex.changes import text_of_row
+from aiplatform.tracing.textindex.changes import SpanText, text_of_row
 
 if TYPE_CHECKING:
     from aiplatform.storage.database import Database
@@ -53,6 +53,7 @@ FILE_BYTES: Final = 64 * 2**20
 
 ORPHAN_AFTER_NS: Final = 86_400 * 10**9
 _CANDIDATES: Final = 5_000
+_TRACES_AT_ONCE: Final = 200
 _TAKE_RECORD: Final = (
     f"DELETE FROM span_logs WHERE {IN_PROJECT} AND trace_id = :trace_id AND span_id = :span_id "  # noqa: S608
     "AND log_key = :log_key"
@@ -191,7 +192,7 @@ class Moving:
                 of_trace.setdefault(span.values.trace_id, []).append(span)
             starts = [draft.starts[trace_id] for trace_id in of_trace]
             groups.append(Group(first_ns=min(starts), last_ns=max(starts), num_spans=len(group)))
-            filters.append(make_filter(_tokens(group)))
+            filters.append(make_filter(tokens_of(_texts(group))))
             places.extend(_place(file_id, number, trace_id, own) for trace_id, own in of_trace.items())
         file = ColdFile(
             file_id=file_id,
@@ -278,32 +279,38 @@ def _read(tx: Transaction, chosen: list[Any]) -> _Draft:
     """The spans of traces; `chosen` is cut where a file is full."""
     draft = _Draft(groups=[], starts={row.trace_id: row.start_ns for row in chosen})
     size_bytes = 0
-    for number, row in enumerate(chosen):
-        found = _spans_of(tx, row)
-        size_bytes += sum(len(span.values.raw) for span in found)
-        if number and size_bytes > FILE_BYTES:
-            del chosen[number:]
-            break
-        if draft.groups and len(draft.groups[-1]) + len(found) <= GROUP_SPANS:
-            draft.groups[-1].extend(found)
-        elif found:
-            draft.groups.append(found)
+    for first in range(0, len(chosen), _TRACES_AT_ONCE):
+        part = chosen[first : first + _TRACES_AT_ONCE]
+        found = _spans_of(tx, part)
+        for number, row in enumerate(part, first):
+            own = found.get(row.trace_id, [])
+            size_bytes += sum(len(span.values.raw) for span in own)
+            if number and size_bytes > FILE_BYTES:
+                del chosen[number:]
+                return draft
+            if draft.groups and len(draft.groups[-1]) + len(own) <= GROUP_SPANS:
+                draft.groups[-1].extend(own)
+            elif own:
+                draft.groups.append(own)
     return draft
 
 
-def _spans_of(tx: Transaction, trace: Any) -> list[FrozenSpan]:
-    columns = [spans.c[name] for name in SPAN_COLUMNS]
-    of_trace = select(*columns).where(
-        spans.c.trace_id == trace.trace_id, spans.c.day.between(trace.first_day, trace.last_day)
-    )
-    said = select(*(span_logs.c[name] for name in LOG_ROW)).where(span_logs.c.trace_id == trace.trace_id)
-    logs: dict[str, list[tuple[Any, ...]]] = {}
+def _spans_of(tx: Transaction, part: Sequence[Any]) -> dict[str, list[FrozenSpan]]:
+    """The spans of some traces, by trace."""
+    trace_ids = [row.trace_id for row in part]
+    days = min(row.first_day for row in part), max(row.last_day for row in part)
+    said = select(*(span_logs.c[name] for name in LOG_ROW)).where(span_logs.c.trace_id.in_(trace_ids))
+    logs: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
     for row in tx.execute(said.order_by(span_logs.c.time_ns, span_logs.c.position, span_logs.c.log_key)):
-        logs.setdefault(row.span_id, []).append(tuple(row)[2:])
-    return [
-        FrozenSpan(values=SpanValues(*tuple(row)), logs=logs.pop(row.span_id, []))
-        for row in tx.execute(of_trace.order_by(spans.c.start_ns, spans.c.span_id))
-    ]
+        logs.setdefault((row.trace_id, row.span_id), []).append(tuple(row)[2:])
+    columns = [spans.c[name] for name in SPAN_COLUMNS]
+    of_traces = select(*columns).where(spans.c.trace_id.in_(trace_ids), spans.c.day.between(*days))
+    found: dict[str, list[FrozenSpan]] = {}
+    for row in tx.execute(of_traces.order_by(spans.c.start_ns, spans.c.span_id)):
+        values = SpanValues(*tuple(row))
+        span = FrozenSpan(values=values, logs=logs.get((values.trace_id, values.span_id), []))
+        found.setdefault(values.trace_id, []).append(span)
+    return found
 
 
 def _lock(tx: Transaction, trace_ids: Sequence[str]) -> list[Any]:
@@ -332,12 +339,9 @@ def _put_back(tx: Transaction, found: Sequence[FrozenSpan], now_ns: int) -> int:
     return len(cold)
 
 
-def _tokens(group: Iterable[FrozenSpan]) -> set[str]:
-    found: set[str] = set()
+def _texts(group: Iterable[FrozenSpan]) -> Iterator[SpanText]:
     for span in group:
-        text = text_of_row(span.values, [record[LOG_COLUMNS.index("raw")] for record in span.logs])
-        found |= tokens_of(text.body, text.values)
-    return found
+        yield text_of_row(span.values, [record[LOG_COLUMNS.index("raw")] for record in span.logs])
 
 
 def _place(file_id: str, number: int, trace_id: str, own: Sequence[FrozenSpan]) -> ColdPlace:

@@ -6,35 +6,44 @@ tables for as long as a question takes, together with what of their traces lies 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Table, create_engine, select
+from sqlalchemy import Connection, Table, create_engine
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateTable
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import scores, span_logs, span_resources, spans, traces
 from aiplatform.tracing.cold.files import LOG_ROW, SPAN_COLUMNS, FrozenSpan
+from aiplatform.tracing.store.logs import logs_of
+from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
 from aiplatform.tracing.textindex.changes import text_of_row
 from aiplatform.tracing.textindex.sqlite import attach_index, put_texts
 
 _KEPT_IN_SQL: Final = (traces, scores, spans, span_logs)
 """Tables of which every trace has its rows in the platform's database, cold or not."""
 
+_KEYS: Final = f"SELECT trace_id, span_id FROM spans WHERE {IN_PROJECT}"  # noqa: S608 - constants
+_RESOURCES: Final = f"SELECT DISTINCT resource_key FROM spans WHERE {IN_PROJECT}"  # noqa: S608
+_TEXTS: Final = f"SELECT trace_id, span_id, start_ns, name, raw FROM spans WHERE {IN_PROJECT}"  # noqa: S608
+
 
 class Scratch:
-    """Traces of one project, to be read through `tx`.
+    """Traces of one project, to be read through `tx`. It is filled once.
 
     Args:
-        tx: A transaction of the platform's database, from which the rest of the traces is read.
+        source: A transaction of the platform's database, from which the rest of the traces is read.
+        connection: Of the small database.
     """
 
-    def __init__(self, tx: Transaction, connection: Any) -> None:
-        self._from = tx
+    def __init__(self, source: Transaction, connection: Connection) -> None:
+        self._from = source
         self._connection = connection
-        self.tx = Transaction(connection, tx.scope)
+        self.tx = Transaction(connection, source.scope)
         """As SQLite reads it, whatever the platform's database is."""
 
     def fill(self, trace_ids: Sequence[str], cold: Iterable[FrozenSpan], *, is_indexed: bool = False) -> None:
@@ -46,49 +55,48 @@ class Scratch:
             is_indexed: Whether words and attributes are to be found too.
         """
         for table in _KEPT_IN_SQL:
-            self._copy(table, table.c.trace_id.in_(trace_ids))
-        there = {(row.trace_id, row.span_id) for row in self.tx.execute(select(spans.c.trace_id, spans.c.span_id))}
+            self._copy(table, "trace_id", trace_ids)
+        there = {(row.trace_id, row.span_id) for row in rows(self.tx, _KEYS)}
         added = [span for span in cold if span.key not in there]
         self.tx.insert_rows(spans, SPAN_COLUMNS, [span.values for span in added])
         records = [(*span.key, *record) for span in added for record in span.logs]
         self.tx.insert_rows(span_logs, LOG_ROW, records)
-        keys = {row.resource_key for row in self.tx.execute(select(spans.c.resource_key).distinct())}
-        self._copy(span_resources, span_resources.c.resource_key.in_(sorted(keys)))
+        self._copy(span_resources, "resource_key", [row.resource_key for row in rows(self.tx, _RESOURCES)])
         if is_indexed:
             self._index()
 
-    def _copy(self, table: Table, condition: Any) -> None:
+    def _copy(self, table: Table, key: str, values: Sequence[str]) -> None:
         columns = tuple(column.name for column in table.c if column.name not in {"tenant_id", "project_id"})
-        found = self._from.execute(select(*(table.c[name] for name in columns)).where(condition))
+        condition = any_of(self._from, key, "wanted")
+        sql = f"SELECT {', '.join(columns)} FROM {table.name} WHERE {IN_PROJECT} AND {condition}"  # noqa: S608
+        found = rows(self._from, sql, wanted=listed(self._from, values))
         self.tx.insert_rows(table, columns, [tuple(row) for row in found])
 
     def _index(self) -> None:
-        logs: dict[tuple[str, str], list[bytes]] = {}
-        ordered = select(span_logs).order_by(span_logs.c.time_ns, span_logs.c.position, span_logs.c.log_key)
-        for row in self.tx.execute(ordered):
-            logs.setdefault((row.trace_id, row.span_id), []).append(bytes(row.raw))
-        columns = (spans.c.trace_id, spans.c.span_id, spans.c.start_ns, spans.c.name, spans.c.raw)
-        texts = [
-            text_of_row(row, logs.get((row.trace_id, row.span_id), ())) for row in self.tx.execute(select(*columns))
-        ]
-        put_texts(self._driver(), self.tx.scope, texts)
-
-    def _driver(self) -> sqlite3.Connection:
-        found: sqlite3.Connection = self._connection.connection.driver_connection
-        return found
+        connection: Any = self._connection.connection.driver_connection
+        attach_index(connection)
+        found = rows(self.tx, _TEXTS)
+        said = logs_of(self.tx, [(row.trace_id, row.span_id) for row in found])
+        texts = [text_of_row(row, said.get((row.trace_id, row.span_id), ())) for row in found]
+        put_texts(connection, self.tx.scope, texts)
 
 
 @contextmanager
-def scratch(tx: Transaction) -> Iterator[Scratch]:
+def scratch(source: Transaction) -> Iterator[Scratch]:
     """An empty one, gone at the end of the block."""
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     try:
         with engine.connect() as connection:
-            for table in (*_KEPT_IN_SQL, span_resources):
-                table.create(connection)
-            made = Scratch(tx, connection)
-            attach_index(made._driver())
-            yield made
+            for statement in _tables():
+                connection.exec_driver_sql(statement)
+            yield Scratch(source, connection)
             connection.rollback()
     finally:
         engine.dispose()
+
+
+@cache
+def _tables() -> list[str]:
+    """Statements that make the tables, written once: without indexes, which so few rows do not need."""
+    dialect = sqlite.dialect()
+    return [str(CreateTable(table).compile(dialect=dialect)) for table in (*_KEPT_IN_SQL, span_resources)]

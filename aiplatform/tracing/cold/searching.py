@@ -156,7 +156,8 @@ class ColdSearch:
     def _asked(self, tx: Transaction, query: Node, candidates: list[str]) -> list[str]:
         places = places_of(tx, candidates)
         with scratch(tx) as made:
-            made.fill(candidates, self._shelf.spans(tx, places), is_indexed=uses_index(query))
+            has_raw = uses_index(query)
+            made.fill(candidates, self._shelf.spans(tx, places, has_raw=has_raw), is_indexed=has_raw)
             condition = query_condition(made.tx, query, SQLITE_INDEX, now_ns=self._now_ns)
             found: Any = made.tx.execute(select(traces.c.trace_id).where(condition))
             return [row.trace_id for row in found]

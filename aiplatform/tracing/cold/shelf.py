@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -63,15 +63,23 @@ class Shelf:
             )
         return stored
 
-    def groups(self, scope: Scope, path: str, numbers: Iterable[int] | None = None) -> Iterator[list[FrozenSpan]]:
-        """Groups of a file, one at a time; by default all.
+    def groups(
+        self,
+        scope: Scope,
+        path: str,
+        numbers: Iterable[int] | None = None,
+        *,
+        trace_ids: Collection[str] | None = None,
+        has_raw: bool = True,
+    ) -> Iterator[list[FrozenSpan]]:
+        """Groups of a file, one at a time; by default all. For the arguments see `read_groups`.
 
         Raises:
             TransientError: The store is away, or the file was written anew this moment.
         """
         try:
             with self._artifacts.open(scope, path) as file:
-                yield from read_groups(file, numbers)
+                yield from read_groups(file, numbers, trace_ids=trace_ids, has_raw=has_raw)
         except NotFoundError:
             raise TransientError(
                 N_("Cold spans were being put in order this moment."),
@@ -80,21 +88,21 @@ class Shelf:
                 retry_after_s=1.0,
             ) from None
 
-    def spans(self, tx: Transaction, places: Mapping[str, ColdPlace]) -> Iterator[FrozenSpan]:
-        """The spans of cold traces, group by group.
+    def spans(self, tx: Transaction, places: Mapping[str, ColdPlace], *, has_raw: bool = True) -> Iterator[FrozenSpan]:
+        """The spans of cold traces, group by group; their raw bytes only where they are asked for.
 
         Raises:
             TransientError: The store is away, or the file was written anew this moment.
         """
-        wanted: dict[str, set[int]] = {}
-        for one in places.values():
-            wanted.setdefault(one.file_id, set()).add(one.group_no)
-        for file in files(tx, cold_files.c.file_id.in_(sorted(wanted))) if wanted else ():
-            for group in self.groups(tx.scope, file.path, sorted(wanted[file.file_id])):
-                for span in group:
-                    place = places.get(span.values.trace_id)
-                    if place is not None and place.file_id == file.file_id:
-                        yield span
+        by_file: dict[str, list[ColdPlace]] = {}
+        for place in places.values():
+            by_file.setdefault(place.file_id, []).append(place)
+        for file in files(tx, cold_files.c.file_id.in_(sorted(by_file))) if by_file else ():
+            own = by_file[file.file_id]
+            numbers = sorted({place.group_no for place in own})
+            trace_ids = [place.trace_id for place in own]
+            for group in self.groups(tx.scope, file.path, numbers, trace_ids=trace_ids, has_raw=has_raw):
+                yield from group
 
     def delete(self, scope: Scope, path: str) -> None:
         """Remove a file; nothing where there is none."""
