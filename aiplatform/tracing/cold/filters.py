@@ -32,6 +32,7 @@ from aiplatform.tracing.words import read_query, words_of
 
 _BITS: Final = 14
 _HASHES: Final = 6
+_MIN_BITS: Final = 1024
 _LENGTH: Final = struct.Struct(">I")
 
 
@@ -66,7 +67,7 @@ def tokens_needed(node: Node) -> set[str]:
 def make_filter(tokens: Iterable[str]) -> bytes:
     """The filter of a group."""
     distinct = set(tokens)
-    num_bits = max(len(distinct) * _BITS, 64)
+    num_bits = max(len(distinct) * _BITS, _MIN_BITS)
     bits = bytearray((num_bits + 7) // 8)
     for token in distinct:
         for place in _places(token, num_bits):

@@ -22,6 +22,7 @@ from aiplatform.tracing.cold.files import LOG_ROW, SPAN_COLUMNS, FrozenSpan
 from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
 from aiplatform.tracing.textindex.changes import text_of_row
+from aiplatform.tracing.textindex.reading import add_functions
 from aiplatform.tracing.textindex.sqlite import attach_index, put_texts
 
 _KEPT_IN_SQL: Final = (traces, scores, spans, span_logs)
@@ -38,21 +39,22 @@ class Scratch:
     Args:
         source: A transaction of the platform's database, from which the rest of the traces is read.
         connection: Of the small database.
+        is_indexed: Whether words and attributes are to be found too.
     """
 
-    def __init__(self, source: Transaction, connection: Connection) -> None:
+    def __init__(self, source: Transaction, connection: Connection, *, is_indexed: bool) -> None:
         self._from = source
-        self._connection = connection
+        self._driver: Any = connection.connection.driver_connection
+        self._is_indexed = is_indexed
         self.tx = Transaction(connection, source.scope)
         """As SQLite reads it, whatever the platform's database is."""
 
-    def fill(self, trace_ids: Sequence[str], cold: Iterable[FrozenSpan], *, is_indexed: bool = False) -> None:
+    def fill(self, trace_ids: Sequence[str], cold: Iterable[FrozenSpan]) -> None:
         """Take traces in.
 
         Args:
             trace_ids: Which, hot or cold.
             cold: Spans of them that lie in files. A span that is in the database too has come back, or has ended.
-            is_indexed: Whether words and attributes are to be found too.
         """
         for table in _KEPT_IN_SQL:
             self._copy(table, "trace_id", trace_ids)
@@ -62,7 +64,7 @@ class Scratch:
         records = [(*span.key, *record) for span in added for record in span.logs]
         self.tx.insert_rows(span_logs, LOG_ROW, records)
         self._copy(span_resources, "resource_key", [row.resource_key for row in rows(self.tx, _RESOURCES)])
-        if is_indexed:
+        if self._is_indexed:
             self._index()
 
     def _copy(self, table: Table, key: str, values: Sequence[str]) -> None:
@@ -73,23 +75,23 @@ class Scratch:
         self.tx.insert_rows(table, columns, [tuple(row) for row in found])
 
     def _index(self) -> None:
-        connection: Any = self._connection.connection.driver_connection
-        attach_index(connection)
         found = rows(self.tx, _TEXTS)
         said = logs_of(self.tx, [(row.trace_id, row.span_id) for row in found])
         texts = [text_of_row(row, said.get((row.trace_id, row.span_id), ())) for row in found]
-        put_texts(connection, self.tx.scope, texts)
+        put_texts(self._driver, self.tx.scope, texts)
 
 
 @contextmanager
-def scratch(source: Transaction) -> Iterator[Scratch]:
-    """An empty one, gone at the end of the block."""
+def scratch(source: Transaction, *, is_indexed: bool = False) -> Iterator[Scratch]:
+    """An empty one, gone at the end of the block; for the arguments see `Scratch`."""
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     try:
         with engine.connect() as connection:
             for statement in _tables():
                 connection.exec_driver_sql(statement)
-            yield Scratch(source, connection)
+            made = Scratch(source, connection, is_indexed=is_indexed)
+            attach_index(made._driver) if is_indexed else add_functions(made._driver)
+            yield made
             connection.rollback()
     finally:
         engine.dispose()

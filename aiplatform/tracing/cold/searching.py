@@ -155,9 +155,9 @@ class ColdSearch:
 
     def _asked(self, tx: Transaction, query: Node, candidates: list[str]) -> list[str]:
         places = places_of(tx, candidates)
-        with scratch(tx) as made:
-            has_raw = uses_index(query)
-            made.fill(candidates, self._shelf.spans(tx, places, has_raw=has_raw), is_indexed=has_raw)
+        is_indexed = uses_index(query)
+        with scratch(tx, is_indexed=is_indexed) as made:
+            made.fill(candidates, self._shelf.spans(tx, places, has_raw=is_indexed))
             condition = query_condition(made.tx, query, SQLITE_INDEX, now_ns=self._now_ns)
             found: Any = made.tx.execute(select(traces.c.trace_id).where(condition))
             return [row.trace_id for row in found]
