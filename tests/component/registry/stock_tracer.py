@@ -150,6 +150,14 @@ def look(trace_id: str, experiment_id: str) -> dict[str, Any]:
     return seen
 
 
+def read(trace_id: str) -> dict[str, Any]:
+    trace = MlflowClient().get_trace(trace_id)
+    return {
+        "spans": [{"name": span.name, "in": span.inputs, "out": span.outputs} for span in trace.data.spans],
+        "events": [[event.name for event in span.events] for span in trace.data.spans],
+    }
+
+
 if __name__ == "__main__":
-    found = use() if sys.argv[1] == "use" else look(*sys.argv[2:])
+    found = {"use": use, "look": look, "read": read}[sys.argv[1]](*sys.argv[2:])
     print("RESULT", json.dumps(found))

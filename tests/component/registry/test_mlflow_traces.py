@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from aiplatform.tenancy.permissions import Role
-from aiplatform.testing.otlp import export_request, make_span
+from aiplatform.testing.otlp import export_request, logs_request, make_record, make_span, trace_id_of
 from aiplatform.tracing.model import ScoreSource, TraceFilter
 from aiplatform.tracing.service import Traces
+from aiplatform.tracing.signals import read_logs
 from tests.component.registry.conftest import HostedMlflow
 
 
@@ -178,6 +179,22 @@ def test_traces_of_other_emitters_read_like_mlflows(hosted: HostedMlflow) -> Non
     assert attributes["mlflow.spanType"] == "CHAT_MODEL"
     assert json.loads(attributes["mlflow.spanInputs"]) == [{"role": "user", "content": "hi"}]
     assert attributes["gen_ai.request.model"] == "m"
+
+
+def test_a_stock_client_reads_what_was_said_in_log_records(hosted: HostedMlflow, traces: Traces) -> None:
+    caller = hosted.platform.caller(tenant="loggers")
+    span = make_span(1, trace=93, name="chat", attributes={"gen_ai.operation.name": "chat", "gen_ai.system": "openai"})
+    traces.ingest(caller.scope, export_request([span]).SerializeToString())
+    asked = make_record("gen_ai.user.message", {"content": "退款在哪里？"}, trace=93)
+    said = make_record("gen_ai.choice", {"message": {"role": "assistant", "content": "On its way."}}, trace=93, at_ns=9)
+    for export in read_logs(logs_request([asked, said]), caller, 10, None, traces.redaction.of):
+        traces.incoming.submit(export).result()
+    seen = stock_tracer(hosted, hosted.platform.key(tenant="loggers"), "read", f"tr-{trace_id_of(93).hex()}")
+    assert seen["spans"] == [
+        {"name": "chat", "in": [{"role": "user", "content": "退款在哪里？"}],
+         "out": [{"role": "assistant", "content": "On its way."}]}
+    ]  # fmt: skip
+    assert seen["events"] == [["gen_ai.user.message", "gen_ai.choice"]]
 
 
 def test_a_viewer_reads_traces_and_changes_none(hosted: HostedMlflow, used: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from sqlalchemy import select
 
 from aiplatform.core.scope import Scope
+from aiplatform.storage.database import Database
 from aiplatform.storage.tables.tracing import span_logs
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission, Role
@@ -39,6 +40,7 @@ from aiplatform.testing.otlp import (
 from aiplatform.tracing.export import ExportOrder
 from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.log_records import BAD_TIME, NO_RESULT, NO_SCORES, NO_SPAN, NOT_KEPT, joined
+from aiplatform.tracing.mlflow_traces import MlflowTraces
 from aiplatform.tracing.model import TraceFilter
 from aiplatform.tracing.service import Traces
 from aiplatform.tracing.signals import METRICS_ARE_DERIVED, read_logs
@@ -118,6 +120,21 @@ def test_messages_join_their_span_in_either_order(
     if not logs_first:
         assert send_logs(app, *conversation(old_names=old_names)) == (0, "")
     check_conversation(traces)
+
+
+@pytest.mark.parametrize("logs_first", [False, True])
+def test_mlflows_clients_are_told_what_log_records_say(
+    app: KeyNamesCaller, traces: Traces, database: Database, logs_first: bool
+) -> None:
+    for send in (lambda: send_logs(app, *conversation()), lambda: send_span(app))[:: 1 if logs_first else -1]:
+        send()
+    service = MlflowTraces(traces, database)
+    [told] = service.get(SCOPE, f"tr-{TRACE_ID}")["trace"]["spans"]
+    values = {pair["key"]: pair["value"].get("string_value") for pair in told["attributes"]}
+    asked, answered = json.loads(values["mlflow.spanInputs"]), json.loads(values["mlflow.spanOutputs"])
+    assert [message["content"] for message in asked] == ["Be brief.", "退款在哪里？", None, "shipped"]
+    assert asked[2]["tool_calls"][0]["function"]["name"] == "find"
+    assert answered == [{"role": "assistant", "content": "货已发出。"}]
 
 
 def test_a_replay_changes_nothing(app: KeyNamesCaller, traces: Traces) -> None:
