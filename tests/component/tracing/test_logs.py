@@ -20,9 +20,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from sqlalchemy import select
 
+from aiplatform.core.errors import NotFoundError
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database
 from aiplatform.storage.tables.tracing import span_logs
@@ -45,6 +47,7 @@ from aiplatform.tracing.model import TraceFilter
 from aiplatform.tracing.service import Traces
 from aiplatform.tracing.signals import METRICS_ARE_DERIVED, read_logs
 from aiplatform.tracing.store.removal import mark_erased, remove_traces
+from aiplatform.tracing.values import any_value
 from tests.component.tracing.conftest import SCOPE, KeyNamesCaller
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -130,11 +133,13 @@ def test_mlflows_clients_are_told_what_log_records_say(
         send()
     service = MlflowTraces(traces, database)
     [told] = service.get(SCOPE, f"tr-{TRACE_ID}")["trace"]["spans"]
-    values = {pair["key"]: pair["value"].get("string_value") for pair in told["attributes"]}
-    asked, answered = json.loads(values["mlflow.spanInputs"]), json.loads(values["mlflow.spanOutputs"])
+    values = {pair["key"]: any_value(json_format.ParseDict(pair["value"], AnyValue())) for pair in told["attributes"]}
+    asked, answered = values["mlflow.spanInputs"], values["mlflow.spanOutputs"]
     assert [message["content"] for message in asked] == ["Be brief.", "退款在哪里？", None, "shipped"]
     assert asked[2]["tool_calls"][0]["function"]["name"] == "find"
     assert answered == [{"role": "assistant", "content": "货已发出。"}]
+    with pytest.raises(NotFoundError):
+        service.get(Scope(tenant_id="zed", project_id="default"), f"tr-{TRACE_ID}")
 
 
 def test_a_replay_changes_nothing(app: KeyNamesCaller, traces: Traces) -> None:
