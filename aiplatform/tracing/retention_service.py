@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
 from aiplatform.core.clock import Clock
 from aiplatform.core.scope import Scope
 from aiplatform.storage.days import drop_empty_days
+from aiplatform.storage.tables.tracing import span_logs, traces
 from aiplatform.storage.tables.tracing import spans as spans_table
-from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.policies import Policies
 from aiplatform.tracing.retention import RetentionPolicy, read_retention, retention_json, to_go, too_old
+from aiplatform.tracing.store.orphans import orphans_after, remove_orphans
 from aiplatform.tracing.store.policies import PolicyKind, all_policies, in_force
 from aiplatform.tracing.store.removal import Removed, count_where, remove_traces, traces_where
 
@@ -55,6 +56,15 @@ class RetentionPreview:
     """Old enough to go, and kept by a rule."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sweep:
+    """How far a project's log records were looked through for those without a span."""
+
+    before_day: int
+    last: str | None
+    """Trace id where the next run goes on; None once all of that day was looked at."""
+
+
 class Retention:
     """Retention of one process. Thread safe. Where no policy is set, everything is kept for ever.
 
@@ -67,6 +77,7 @@ class Retention:
         self._database = database
         self._clock = clock
         self._policies = Policies(database, clock, PolicyKind.RETENTION)
+        self._swept: dict[Scope, _Sweep] = {}
 
     def state(self, caller: Caller) -> RetentionState:
         """What is set for the caller's tenant and project."""
@@ -124,7 +135,8 @@ class Retention:
     def run(self) -> Removed:
         """Remove what policies let go, piece by piece, for about a minute at most; then drop days that are empty.
 
-        Each piece is a transaction of its own and holds whole traces, so that ending in the middle harms nothing.
+        Each piece is a transaction of its own and holds whole traces, so that ending in the middle harms nothing. Log
+        records whose span never came go by their own day.
 
         Raises:
             TransientError: The database cannot be reached.
@@ -139,6 +151,7 @@ class Retention:
                 policy = in_force(policies, scope)
                 if policy is not None:
                     total += self._thin(scope, policy, begun_ns)
+                    self._sweep(scope, policy, begun_ns)
         if total.num_spans:
             shortest_days = min(policy.keep_days for policy in policies.values())
             drop_empty_days(self._database, spans_table, before=int(begun_ns // DAY_NS - shortest_days))
@@ -157,14 +170,34 @@ class Retention:
                 total += remove_traces(tx, trace_ids, conditions, now_ns=self._clock.now_ns())
         return total
 
+    def _sweep(self, scope: Scope, policy: RetentionPolicy, begun_ns: int) -> None:
+        """Remove log records that are old and have no span: all are looked through once for each day that ends."""
+        before_day = int((begun_ns - policy.keep_days * DAY_NS) // DAY_NS)
+        known = self._swept.get(scope)
+        last = known.last if known is not None and known.before_day == before_day else ""
+        while last is not None and self._clock.now_ns() - begun_ns < MAX_RUN_S * 1e9:
+            with self._database.read(scope) as tx:
+                piece = orphans_after(tx, last, before_day=before_day)
+            if piece.orphans:
+                with self._database.transaction(scope) as tx:
+                    remove_orphans(tx, piece.orphans, before_day=before_day)
+            last = piece.last
+            self._swept[scope] = _Sweep(before_day=before_day, last=last)
+
     def _projects(self, tenant_id: str) -> Iterator[Scope]:
-        """The tenant's projects that have traces, each found by one step in the index of the key."""
+        """The tenant's projects that have traces or log records."""
+        found = {project for table in (traces, span_logs) for project in self._projects_in(tenant_id, table)}
+        for project_id in sorted(found):
+            yield Scope(tenant_id=tenant_id, project_id=project_id)
+
+    def _projects_in(self, tenant_id: str, table: Table) -> Iterator[str]:
+        """The projects that have rows in a table, each found by one step in the index of the key."""
         last = ""
         while True:
             with self._database.read(Scope(tenant_id=tenant_id)) as tx:
-                following = select(func.min(traces.c.project_id)).where(traces.c.project_id > last)
+                following = select(func.min(table.c.project_id)).where(table.c.project_id > last)
                 found: str | None = tx.execute(following).scalar()
             if found is None:
                 return
-            yield Scope(tenant_id=tenant_id, project_id=found)
+            yield found
             last = found

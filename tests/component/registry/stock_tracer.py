@@ -159,5 +159,11 @@ def read(trace_id: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    found = {"use": use, "look": look, "read": read}[sys.argv[1]](*sys.argv[2:])
+    match sys.argv[1:]:
+        case ["look", trace_id, experiment_id]:
+            found = look(trace_id, experiment_id)
+        case ["read", trace_id]:
+            found = read(trace_id)
+        case _:
+            found = use()
     print("RESULT", json.dumps(found))
