@@ -14,8 +14,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
+from aiplatform.tracing.content_model import Message
 from aiplatform.tracing.model import (
-    Message,
     Score,
     ScoreSource,
     ScoreType,

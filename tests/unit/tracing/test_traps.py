@@ -14,8 +14,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from aiplatform.testing.otlp import any_value_of, make_span
 from aiplatform.tracing.arrival import problem_with, read_span
+from aiplatform.tracing.content_model import Part
 from aiplatform.tracing.dialects import DIALECTS
-from aiplatform.tracing.model import Part, SpanDetail
+from aiplatform.tracing.model import SpanDetail
 from aiplatform.tracing.normalise import read_detail
 from aiplatform.tracing.semconv import FIELD_OF
 from aiplatform.tracing.store.rows import span_of
