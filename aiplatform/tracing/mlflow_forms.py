@@ -26,7 +26,8 @@ from aiplatform.tracing.model import (
     TraceSummary,
 )
 from aiplatform.tracing.store.labels import SESSION, USER, LabelKind, Labels
-from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, TRACE_NAME
+from aiplatform.tracing.store.mlflow_conditions import TRACE_NAME
+from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT
 from aiplatform.tracing.usage import EMITTED_CURRENCY
 from aiplatform.tracing.values import any_value_of
 

@@ -11,6 +11,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.tracing.content_model import Message, Passage, ToolCall
 
 if TYPE_CHECKING:
+    from aiplatform.tracing.mlflow_filter import Condition
     from aiplatform.tracing.query.tree import Node
 
 DAY_NS: Final = 86_400 * 1_000_000_000
@@ -342,6 +343,9 @@ class TraceFilter:
     min_duration_ns: int | None = None
     query: Node | None = None
     """All other conditions, as the query language's tree; see `tracing.query`."""
+
+    mlflow: Sequence[Condition] = ()
+    """Conditions of a `filter_string` of MLflow's; see `tracing.mlflow_filter`."""
 
 
 class TraceSort(StrEnum):

@@ -96,7 +96,9 @@ def use() -> dict[str, Any]:
             "tags.env = 'prod' AND tags.reviewed = 'yes'",
             "metadata.build = '7'", "span.name LIKE 'look%'", "span.type = 'CHAT_MODEL'", "feedback.quality < 0.5",
             "feedback.quality > 0.5", "feedback.polite = 'true'", "timestamp_ms > 0 AND execution_time_ms >= 0",
-            "tags.reviewed IS NULL", "trace.text LIKE '%巴黎%'", f"request_id = '{first}'",
+            "tags.reviewed IS NULL", "trace.text LIKE '%巴黎%'", "name RLIKE '^ans'",
+            "tags.env ILIKE 'PROD'", "span.attributes.tier = 'gold'", "span.attributes.tier LIKE 'go%'",
+            "expectation.expected IS NOT NULL", "metadata.`mlflow.trace.session` = 's-1'", f"request_id = '{first}'",
         )
     }  # fmt: skip
     page = client.search_traces(locations=[experiment.experiment_id], max_results=1, order_by=["timestamp_ms ASC"])
