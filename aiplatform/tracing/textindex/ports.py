@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiplatform.core.scope import Scope
 
 if TYPE_CHECKING:
-    from aiplatform.storage.database import Database
+    from aiplatform.storage.database import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,13 @@ class IndexSql(Protocol):
 
     def spans_with_words(self, scope: Scope, query: str, where: str, prefix: str) -> tuple[str, dict[str, Any]]:
         """Spans in which all words of a query occur, and the statement's parameters, named with a prefix."""
+        ...
+
+    def few_with_words(self, tx: Transaction, query: str, limit: int) -> Sequence[tuple[str, str]] | None:
+        """Trace and span ids of the spans in which all words of a query occur, asked beforehand.
+
+        None where there are more than `limit`, or where the statement itself is as quick.
+        """
         ...
 
     def contains(self, text: str, part: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete, func, select, text
 
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database, Transaction
+from aiplatform.storage.rls import WORDS_SETTING
 from aiplatform.storage.tables.tracing import attribute_values, span_attributes, span_texts
 from aiplatform.tracing.attribute_values import AttributeValue
 from aiplatform.tracing.model import DAY_NS
@@ -60,7 +62,7 @@ class PostgresTextIndex:
             "AND t.start_ns BETWEEN :from_ns AND :to_ns ORDER BY t.start_ns DESC LIMIT :limit"
         )
         latest = 2**63 - 1 if to_ns is None else to_ns + DAY_NS
-        with self._database.read(scope) as tx:
+        with self._database.read(scope) as tx, wanting_words(tx, parameters):
             found = rows(tx, sql, from_ns=from_ns or 0, to_ns=latest, limit=MAX_MATCHES + 1, **parameters)
         trace_ids = [row.trace_id for row in found]
         return Matches(trace_ids=tuple(dict.fromkeys(trace_ids[:MAX_MATCHES])), is_cut=len(trace_ids) > MAX_MATCHES)
@@ -107,6 +109,19 @@ class PostgresTextIndex:
                 for sql in _REMOVE:
                     tx.raw(sql, [{**project, "trace_id": trace, "span_id": span} for trace, span in removed])
         return len(found) + len(removed)
+
+
+@contextmanager
+def wanting_words(tx: Transaction, parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Let the statements of a block see only rows of `span_texts` that hold the words of `words_condition`.
+
+    They find those by the index, which a condition of their own cannot use; see `storage.rls`.
+    """
+    say = func.set_config(WORDS_SETTING, " ".join(parameters.get("words", ())), True)
+    tx.execute(select(say))
+    yield
+    # Not where a statement failed: the transaction takes no further one, and the setting ends with it.
+    tx.execute(select(func.set_config(WORDS_SETTING, "", True)))
 
 
 def words_condition(query: str, table: str, prefix: str = "") -> tuple[str, dict[str, Any]]:
@@ -163,6 +178,17 @@ class _PostgresSql:
             f"AND t.project_id = :project_id AND {condition}{where.format(table='t')}"
         )
         return sql, parameters
+
+    def few_with_words(self, tx: Transaction, query: str, limit: int) -> Sequence[tuple[str, str]] | None:
+        """Spans in which all words of a query occur; None where there are more than `limit`."""
+        condition, parameters = words_condition(query, "t")
+        sql = (
+            f"SELECT t.trace_id, t.span_id FROM span_texts t WHERE {IN_PROJECT} AND {condition} "  # noqa: S608 - constants
+            "LIMIT :limit"
+        )
+        with wanting_words(tx, parameters):
+            found = rows(tx, sql, limit=limit + 1, **parameters)
+        return None if len(found) > limit else [(row.trace_id, row.span_id) for row in found]
 
     def contains(self, text: str, part: str) -> str:
         """Whether a part occurs in a text, ASCII letters in either case."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiplatform.core.scope import Scope
-from aiplatform.storage.database import Database
+from aiplatform.storage.database import Database, Transaction
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.textindex.changes import Change, SpanText, forget, gone, oldest_changes, texts
 from aiplatform.tracing.textindex.ports import IndexSql, Matches
@@ -313,6 +313,10 @@ class _SqliteSql:
         if not terms:
             return f"{found} AND FALSE", {}
         return f"{found} AND w.words MATCH :{prefix}words", {f"{prefix}words": _match(scope, terms)}
+
+    def few_with_words(self, tx: Transaction, query: str, limit: int) -> Sequence[tuple[str, str]] | None:
+        """None: the statement reads the index of words itself."""
+        return None
 
     def contains(self, text: str, part: str) -> str:
         """Whether a part occurs in a text, ASCII letters in either case."""
