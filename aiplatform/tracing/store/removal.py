@@ -18,6 +18,7 @@ from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import (
     attribute_values,
     model_prices,
+    resource_values,
     scores,
     span_attributes,
     span_changes,
@@ -147,8 +148,8 @@ def is_erased(tx: Transaction, trace_id: str) -> bool:
 def delete_scope(tx: Transaction) -> None:
     """Delete every row that the transaction's scope reaches. Repeating it changes nothing."""
     for table in (
-        trace_labels, scores, span_changes, span_logs, span_texts, span_attributes, attribute_values, spans,
-        span_resources, traces,
+        trace_labels, scores, span_changes, span_logs, span_texts, span_attributes, resource_values, attribute_values,
+        spans, span_resources, traces,
     ):  # fmt: skip
         tx.execute(delete(table))
     if tx.scope.project_id is None:  # prices belong to the tenant as a whole

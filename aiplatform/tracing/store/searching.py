@@ -18,6 +18,7 @@ from aiplatform.tracing.attribute_values import name_in_index
 from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.query.automaton import found
 from aiplatform.tracing.query.tree import (
+    INDEXED_SPACES,
     MAX_TEXT,
     TAG,
     Ago,
@@ -253,6 +254,9 @@ class Compiler:
         own = self._compare.condition(leaf, text="v.text", number="v.number", max_text=MAX_TEXT)
         name = self._bind(_index_name(leaf.name))
         sql = f"SELECT v.value_id FROM {self.index.values} v WHERE {self._in('v')} AND v.name = {name} AND {own}"  # noqa: S608
+        if leaf.name.space is Space.RESOURCE:
+            resources = f"SELECT r.resource_id AS value_id FROM {self.index.resources} r WHERE {self._in('r')}"  # noqa: S608
+            sql = f"{resources} AND r.value_id IN ({sql})"
         parameters = {key: self.parameters[key] for key in _PARAMETER.findall(sql)}
         few = self.tx.raw(f"{sql} LIMIT {MAX_VALUE_IDS + 1}", {**parameters, "project_id": project_of(self.tx)}).all()
         if len(few) > MAX_VALUE_IDS:
@@ -368,7 +372,7 @@ def _index_name(name: Name) -> str:
 
 
 def _is_attribute(name: Name) -> bool:
-    return name.space in {Space.ATTRIBUTES, Space.METADATA} or name == TAG
+    return name.space in INDEXED_SPACES or name == TAG
 
 
 def _is_hex(id_: str, length: int = 32) -> bool:

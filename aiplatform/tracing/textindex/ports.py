@@ -27,6 +27,9 @@ class IndexSql(Protocol):
     values: str
     """Table of the values that each name has had: `value_id`, `name`, `text`, `number`."""
 
+    resources: str
+    """Table of the values that each resource has: `value_id`, and `resource_id`, the value that stands for it."""
+
     def spans_with_values(self, values: str, where: str, *, is_probe: bool) -> str:
         """Spans (`trace_id`, `span_id`) that have one of some values.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -11,12 +11,20 @@ from sqlalchemy import delete, func, select, text
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database, Transaction
 from aiplatform.storage.rls import WORDS_SETTING
-from aiplatform.storage.tables.tracing import attribute_values, span_attributes, span_texts
-from aiplatform.tracing.attribute_values import AttributeValue
+from aiplatform.storage.tables.tracing import attribute_values, resource_values, span_attributes, span_texts
+from aiplatform.tracing.attribute_values import AttributeValue, resource_mark
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.query.regex import postgres_form
 from aiplatform.tracing.store.statements import IN_PROJECT, rows, run
-from aiplatform.tracing.textindex.changes import Change, SpanText, forget, gone, oldest_changes, texts
+from aiplatform.tracing.textindex.changes import (
+    Change,
+    SpanText,
+    forget,
+    gone,
+    oldest_changes,
+    resources,
+    texts,
+)
 from aiplatform.tracing.textindex.ports import IndexSql, Matches
 from aiplatform.tracing.words import read_query, words_of
 
@@ -79,7 +87,7 @@ class PostgresTextIndex:
     def delete(self, scope: Scope) -> None:
         """Forget everything of a scope."""
         with self._database.transaction(scope) as tx:
-            for table in (span_texts, span_attributes, attribute_values):
+            for table in (span_texts, span_attributes, resource_values, attribute_values):
                 tx.execute(delete(table))
 
     def close(self) -> None:
@@ -102,6 +110,7 @@ class PostgresTextIndex:
                     for item in found
                 ]
                 tx.raw(_UPSERT, values)
+                _put_resources(tx, {item.resource_key for item in found})
                 _put_attributes(tx, found)
             removed = gone(change.keys, found)
             if removed:
@@ -153,15 +162,33 @@ def _put_attributes(tx: Transaction, found: Sequence[SpanText]) -> None:
             value_id = value.value_id(tx.scope)
             values[value_id] = value
             postings.append((value_id, item.trace_id, item.span_id))
+    _put_values(tx, values)
+    tx.insert_rows(span_attributes, ("value_id", "trace_id", "span_id"), postings)
+
+
+def _put_resources(tx: Transaction, keys: Iterable[str]) -> None:
+    """What resources say that are met for the first time: of all others a span has the mark already."""
+    ids = {resource_mark(key).value_id(tx.scope): key for key in keys}
+    sql = f"SELECT value_id FROM attribute_values WHERE {IN_PROJECT} AND value_id = ANY(:ids)"  # noqa: S608 - constants
+    for row in rows(tx, sql, ids=list(ids)):
+        del ids[row.value_id]
+    said = resources(tx, ids.values()) if ids else {}
+    values = {value.value_id(tx.scope): value for found in said.values() for value in found}
+    _put_values(tx, values)
+    pairs = [(value.value_id(tx.scope), resource_id) for resource_id, key in ids.items() for value in said.get(key, ())]
+    tx.insert_rows(resource_values, ("value_id", "resource_id"), pairs)
+
+
+def _put_values(tx: Transaction, values: Mapping[int, AttributeValue]) -> None:
     rows_ = [(value_id, value.name, value.text, value.number) for value_id, value in sorted(values.items())]
     tx.insert_rows(attribute_values, ("value_id", "name", "text", "number"), rows_)
-    tx.insert_rows(span_attributes, ("value_id", "trace_id", "span_id"), postings)
 
 
 class _PostgresSql:
     """The index in tables beside the spans."""
 
     values = "attribute_values"
+    resources = "resource_values"
 
     def spans_with_values(self, values: str, where: str, *, is_probe: bool) -> str:
         """Spans that have one of some values."""
