@@ -32,7 +32,7 @@ class HostedMlflow:
 def hosted(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedMlflow]:
     folder = tmp_path_factory.mktemp("hosted")
     database_url = copy_sqlite(sqlite_template, folder / "platform.db")
-    command = [sys.executable, "-m", "tests.component.registry.mlflow_process", str(folder), SECRET]
+    command = [sys.executable, "-m", "tests.component.registry.mlflow_process", database_url, str(folder), SECRET]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:

@@ -12,12 +12,14 @@ from aiplatform.gateway.mlflow_app import build_mlflow
 from aiplatform.gateway.services import Services
 
 
-def main(folder: Path, secret: str) -> None:
-    """Serve until ended; prints the port."""
-    state = folder / "state"
-    state.mkdir()
-    (state / "control-secret").write_text(secret)
-    settings = Settings.model_validate({"data_dir": folder, "ingest": {"max_body_mb": 1}})
+def main(database_url: str, folder: Path, secret: str) -> None:
+    """Serve until ended; prints the port. Requests of OTLP may hold 1 MiB."""
+    home = folder / "mlflow-home"
+    (home / "state").mkdir(parents=True)
+    (home / "state" / "control-secret").write_text(secret)
+    settings = Settings.model_validate(
+        {"data_dir": home, "database": {"url": database_url}, "ingest": {"max_body_mb": 1}}
+    )
     app = build_mlflow(Services(settings))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
     sockets = [config.bind_socket()]
@@ -27,4 +29,4 @@ def main(folder: Path, secret: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
