@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs test test-slow test-emitters check format bench docs messages environment environment-dev
+.PHONY: help up down status logs test test-slow test-emitters check format bench bench-tracing docs messages environment environment-dev
 
 help:  ## List the habits
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,9 @@ format: environment-dev  ## Format and mend what can be mended
 
 bench: environment-dev  ## Benchmarks, as ratios against peers in one run
 	@for name in imports ingest door footprint; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+bench-tracing: environment-dev  ## Tracing against its targets and peers; ARGS=--full takes hours
+	@$(BIN)/python benchmarks/tracing.py $(ARGS)
 
 docs: environment-dev  ## Build the documentation site into site/
 	@$(BIN)/mkdocs build --strict

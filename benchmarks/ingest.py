@@ -29,7 +29,9 @@ import httpx
 import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from sqlalchemy import text
 
+from aiplatform.storage.database import Database
 from aiplatform.testing.otlp import export_request, make_span
 
 ROOT = Path(__file__).parents[1]
@@ -48,12 +50,19 @@ class Server:
     count: Callable[[], int]
     """How many spans its database holds."""
 
+    database_cpu_s: Callable[[], float] = lambda: 0.0
+    """CPU seconds of a database beside it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One measurement."""
 
     stored_per_cpu_s: float
+    """By the CPU of the server, and of a database beside it."""
+
+    stored_per_server_cpu_s: float
+    cpu_s: float
     stored_per_s: float
     p50_ms: float
 
@@ -102,7 +111,8 @@ def _attributes(random_: random.Random) -> dict[str, str | int | float]:
 
 def measure(server: Server, requests: Sequence[bytes], senders: int) -> Cell:
     """Send requests over some connections at once; returns what storing their spans cost."""
-    before, cpu, began = server.count(), _cpu_s(server.process), time.perf_counter()
+    before, began = server.count(), time.perf_counter()
+    cpu, database_cpu = _cpu_s(server.process), server.database_cpu_s()
     latencies: list[float] = []
     failures: list[str] = []
 
@@ -122,32 +132,53 @@ def measure(server: Server, requests: Sequence[bytes], senders: int) -> Cell:
     for thread in threads:
         thread.join()
     wall, spent = time.perf_counter() - began, _cpu_s(server.process) - cpu
+    whole = spent + server.database_cpu_s() - database_cpu
     if failures:
         raise RuntimeError(f"the server refused: {failures[0]}")
     stored = server.count() - before
     sent = sum(len(_spans(body)) for body in requests)
     if stored != sent:
         raise RuntimeError(f"{sent} spans were acknowledged, {stored} are stored")
-    return Cell(stored_per_cpu_s=stored / spent, stored_per_s=stored / wall, p50_ms=statistics.median(latencies) * 1000)
+    return Cell(
+        stored_per_cpu_s=stored / whole,
+        stored_per_server_cpu_s=stored / spent,
+        cpu_s=whole,
+        stored_per_s=stored / wall,
+        p50_ms=statistics.median(latencies) * 1000,
+    )
 
 
 @contextmanager
-def running(kind: str, folder: Path) -> Iterator[Server]:
-    """One of the two servers, in a process of its own that is gone afterwards."""
-    port = _free_port()
-    command = [sys.executable, "-m", "benchmarks.ingest_server", kind, str(folder), str(port)]
+def running(
+    kind: str, folder: Path, database_url: str | None = None, database_cpu_s: Callable[[], float] = lambda: 0.0
+) -> Iterator[Server]:
+    """One of the two servers, in a process of its own that is gone afterwards.
+
+    Args:
+        kind: `ours` or `mlflow`.
+        folder: For its files.
+        database_url: PostgreSQL of ours; by default SQLite in the folder.
+        database_cpu_s: CPU seconds that the database has taken.
+    """
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.ingest_server", kind, str(folder), str(port), database_url or ""]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     url = f"http://127.0.0.1:{port}"
     headers = {"content-type": "application/x-protobuf"}
     try:
-        _wait(process, url)
+        wait_for(process, url)
         if kind == "ours":
             headers["authorization"] = f"Bearer {(folder / 'key').read_text(encoding='utf-8')}"
-            database = folder / "platform.db"
         else:
             headers["x-mlflow-experiment-id"] = "0"
-            database = folder / "mlflow.db"
-        yield Server(url=url, headers=headers, process=psutil.Process(process.pid), count=lambda: _count(database))
+        file = folder / ("platform.db" if kind == "ours" else "mlflow.db")
+        yield Server(
+            url=url,
+            headers=headers,
+            process=psutil.Process(process.pid),
+            count=(lambda: _count(file)) if database_url is None else (lambda: _count_in(database_url)),
+            database_cpu_s=database_cpu_s,
+        )
     finally:
         process.terminate()
         try:
@@ -172,7 +203,7 @@ def main() -> None:
             with running(kind, Path(folder) / kind) as server:
                 measure(server, bodies(512, 64), 1)
                 for spans_a_request, senders in cells:
-                    results[kind, spans_a_request, senders] = _median_cell(
+                    results[kind, spans_a_request, senders] = median_cell(
                         server, options.spans // (1 if kind == "ours" else 5), spans_a_request, senders, options.repeats
                     )
     _print(results, kinds, cells)
@@ -182,16 +213,18 @@ def main() -> None:
 _fresh = iter(range(1_000_000))
 
 
-def _median_cell(server: Server, num_spans: int, spans_a_request: int, senders: int, repeats: int) -> Cell:
+def median_cell(server: Server, num_spans: int, spans_a_request: int, senders: int, repeats: int) -> Cell:
+    """The middle one of some runs by CPU, each with spans of its own."""
     runs = []
     for _ in range(repeats):
-        requests = [_renewed(body, next(_fresh)) for body in bodies(num_spans, spans_a_request)]
+        requests = [renewed(body) for body in bodies(num_spans, spans_a_request)]
         runs.append(measure(server, requests, senders))
     return sorted(runs, key=lambda cell: cell.stored_per_cpu_s)[len(runs) // 2]
 
 
-def _renewed(body: bytes, number: int) -> bytes:
+def renewed(body: bytes) -> bytes:
     """The same spans in traces that were not sent before."""
+    number = next(_fresh)
     request = ExportTraceServiceRequest.FromString(body)
     for span in request.resource_spans[0].scope_spans[0].spans:
         span.trace_id = number.to_bytes(4, "big") + span.trace_id[4:]
@@ -227,12 +260,26 @@ def _count(database: Path) -> int:
         connection.close()
 
 
+def _count_in(database_url: str) -> int:
+    database = Database(database_url, pool_size=1)
+    try:
+        with database.system("count spans", write=False) as tx:
+            return int(tx.execute(text("SELECT count(*) FROM spans")).scalar() or 0)
+    finally:
+        database.close()
+
+
 def _cpu_s(process: psutil.Process) -> float:
     family = [process, *process.children(recursive=True)]
     return sum(times.user + times.system for times in (one.cpu_times() for one in family))
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+def wait_for(process: subprocess.Popen[bytes], url: str) -> None:
+    """Wait until a server answers.
+
+    Raises:
+        RuntimeError: It ended, or does not answer within three minutes.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -246,7 +293,8 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
     raise RuntimeError("the server does not answer")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

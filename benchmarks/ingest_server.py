@@ -1,22 +1,29 @@
-"""The two servers that `ingest.py` compares, each in one process: `ours FOLDER PORT` or `mlflow FOLDER PORT`."""
+"""The two servers that `ingest.py` compares, each in one process: `ours|mlflow FOLDER PORT [DATABASE]`."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 
-def serve_ours(folder: Path, port: int) -> None:
-    """Our door: authentication, `/v1/traces`, SQLite with every commit on disk before it is acknowledged."""
+def serve_ours(folder: Path, port: int, database_url: str) -> None:
+    """Our door: authentication, `/v1/traces`, SQLite with every commit on disk before it is acknowledged.
+
+    With an address, another database instead of SQLite.
+    """
     from aiplatform.core.settings import load
     from aiplatform.gateway.door_app import build_door
     from aiplatform.gateway.services import Services
     from aiplatform.storage.migrate import migrate
 
-    services = Services(load(flags={"data_dir": folder, "server.port": port}).settings)
+    flags: dict[str, Any] = {"data_dir": folder, "server.port": port}
+    if database_url:
+        flags["database.url"] = database_url
+    services = Services(load(flags=flags).settings)
     migrate(services.database)
     made = services.tenancy.directory.ensure_default(None)
     if made is None:
@@ -42,6 +49,9 @@ def serve_mlflow(folder: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    kind, where, number = sys.argv[1:]
+    kind, where, number, *more = sys.argv[1:]
     Path(where).mkdir(parents=True, exist_ok=True)
-    {"ours": serve_ours, "mlflow": serve_mlflow}[kind](Path(where), int(number))
+    if kind == "ours":
+        serve_ours(Path(where), int(number), "".join(more))
+    else:
+        serve_mlflow(Path(where), int(number))

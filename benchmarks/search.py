@@ -46,20 +46,23 @@ def main() -> None:
         database = Database(url)
         traces = Traces(database)
         try:
-            _fill(traces, given.traces)
+            stored_s, indexed_s = fill(traces, 0, given.traces)
+            num_spans = given.traces * SPANS_A_TRACE
+            print(f"{num_spans} spans stored in {stored_s:.0f} s, indexed in {indexed_s:.0f} s")
             _show(traces, database, given.traces, given.repeats)
         finally:
             traces.close()
             database.close()
 
 
-def _fill(traces: Traces, num_traces: int) -> None:
-    chance = random.Random(1)
-    base_ns = time.time_ns() - num_traces * SECOND_NS // 10
+def fill(traces: Traces, start: int, end: int) -> tuple[float, float]:
+    """Store and index the traces of some numbers; returns the seconds that each of the two took."""
+    chance = random.Random(start)
+    base_ns = time.time_ns() - end * SECOND_NS // 10
     began = time.perf_counter()
-    for first in range(0, num_traces, TRACES_A_REQUEST):
+    for first in range(start, end, TRACES_A_REQUEST):
         spans = []
-        for trace in range(first, min(first + TRACES_A_REQUEST, num_traces)):
+        for trace in range(first, min(first + TRACES_A_REQUEST, end)):
             for span in range(1, SPANS_A_TRACE + 1):
                 attributes = {
                     "openinference.span.kind": "LLM" if span % 2 else "TOOL",
@@ -76,12 +79,11 @@ def _fill(traces: Traces, num_traces: int) -> None:
     stored = time.perf_counter()
     while traces.update_index():
         pass
-    indexed = time.perf_counter()
-    num_spans = num_traces * SPANS_A_TRACE
-    print(f"{num_spans} spans stored in {stored - began:.0f} s, indexed in {indexed - stored:.0f} s")
+    return stored - began, time.perf_counter() - stored
 
 
-def _show(traces: Traces, database: Database, num_traces: int, repeats: int) -> None:
+def questions(traces: Traces, database: Database, num_traces: int) -> dict[str, Callable[[], object]]:
+    """What is asked, each time with fresh values."""
     chance = random.Random(2)
 
     def listing(line: Callable[[], str]) -> Callable[[], object]:
@@ -93,7 +95,7 @@ def _show(traces: Traces, database: Database, num_traces: int, repeats: int) -> 
             key = trace_id_of(chance.randrange(num_traces)).hex()
             return connection.execute(sql, {"t": SCOPE.tenant_id, "p": SCOPE.project_id, "id": key}).fetchall()
 
-    questions: dict[str, Callable[[], object]] = {
+    return {
         "floor: rows of one key": floor,
         "trace by id": lambda: traces.get(SCOPE, trace_id_of(chance.randrange(num_traces)).hex()),
         "newest 50": listing(lambda: ""),
@@ -117,15 +119,23 @@ def _show(traces: Traces, database: Database, num_traces: int, repeats: int) -> 
             lambda: f"{chance.choice(WORDS)} OR attributes.cloud.region:{chance.choice(REGIONS)}"
         ),
     }
-    print(f"{'':36}{'p50 ms':>10}{'p95 ms':>10}")
-    for name, ask in questions.items():
+
+
+def times_ms(ask: Callable[[], object], repeats: int) -> list[float]:
+    """How long a question takes, the shortest first; the first one, which warms up, is left out."""
+    ask()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
         ask()
-        times = []
-        for _ in range(repeats):
-            began = time.perf_counter()
-            ask()
-            times.append((time.perf_counter() - began) * 1000)
-        times.sort()
+        times.append((time.perf_counter() - began) * 1000)
+    return sorted(times)
+
+
+def _show(traces: Traces, database: Database, num_traces: int, repeats: int) -> None:
+    print(f"{'':36}{'p50 ms':>10}{'p95 ms':>10}")
+    for name, ask in questions(traces, database, num_traces).items():
+        times = times_ms(ask, repeats)
         print(f"{name:36}{statistics.median(times):10.2f}{times[int(len(times) * 0.95)]:10.2f}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from aiplatform.storage.database import Database
 from aiplatform.testing.asgi import PlatformUnderTest
@@ -15,6 +16,10 @@ from aiplatform.testing.databases import copy_sqlite, create_schema, empty_postg
 from aiplatform.testing.postgres import PostgresServer, server_programs
 
 TEST_DATABASE = "test"
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture

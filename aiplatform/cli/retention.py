@@ -46,6 +46,10 @@ def set_policy(
     costlier: Annotated[
         float | None, typer.Option("--keep-costlier", min=0.0, help=tr(N_("Keep traces that cost more.")))
     ] = None,
+    currency: Annotated[
+        str,
+        typer.Option("--currency", help=tr(N_("Currency of that amount; other currencies are not compared with it."))),
+    ] = "USD",
     percent: Annotated[
         float,
         typer.Option("--keep-percent", min=0.0, max=100.0, help=tr(N_("Keep so many of a hundred, by id."))),
@@ -61,6 +65,7 @@ def set_policy(
         "keep_errors": errors,
         "keep_slower_than_s": seconds_of(slower) if slower else None,
         "keep_costlier_than": costlier,
+        "keep_costlier_currency": currency,
         "keep_percent": percent,
     }
     with Client(find_credentials(project=project)) as client:
@@ -100,6 +105,9 @@ def _facts(policy: dict[str, Any]) -> list[tuple[str, Any]]:
         (tr(N_("days")), f"{policy['keep_days']:g}"),
         (tr(N_("keeps errors")), tr(N_("yes")) if policy["keep_errors"] else tr(N_("no"))),
         (tr(N_("keeps slower than")), None if slower is None else f"{slower:g} s"),
-        (tr(N_("keeps costlier than")), costlier),
+        (
+            tr(N_("keeps costlier than")),
+            None if costlier is None else f"{costlier:g} {policy['keep_costlier_currency']}",
+        ),
         (tr(N_("keeps by chance")), f"{percent:g} %" if percent else None),
     ]

@@ -23,4 +23,6 @@ def build_mlflow(services: Services) -> ASGIApp:
         return AuthenticationMiddleware(app, services.tenancy.authenticator, settings)
 
     traces = MlflowTraces(services.traces, services.database)
-    return build_mlflow_app(store, protect=protect, seal=read_seal(services), traces=traces)
+    return build_mlflow_app(
+        store, protect=protect, seal=read_seal(services), traces=traces, max_otlp_bytes=services.max_otlp_bytes
+    )

@@ -32,6 +32,7 @@ from aiplatform.registry.sealing import SEAL_HEADER, CallerSeal
 from aiplatform.registry.workspaces import WORKSPACE_HEADER, workspace_name
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.routing import caller_of
+from aiplatform.tracing.entry import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from aiplatform.tracing.mlflow_traces import MlflowTraces
@@ -72,6 +73,7 @@ def build_mlflow_app(
     protect: Callable[[ASGIApp], ASGIApp],
     seal: CallerSeal,
     traces: MlflowTraces | None = None,
+    max_otlp_bytes: int = MAX_BODY_BYTES,
     prefix: str = PREFIX,
 ) -> ASGIApp:
     """MLflow's application for one process of its own.
@@ -82,11 +84,12 @@ def build_mlflow_app(
             answers errors.
         seal: Opens what other control-plane processes say about their caller.
         traces: Answers MLflow's routes of traces; without it they are not offered.
+        max_otlp_bytes: Bound of an OTLP request, before and after decompression.
         prefix: Route prefix, taken off before MLflow sees the path.
     """
     _prepare(store)
     migrate_sqlite(store.database_url)
-    gate = MlflowGate(_mlflow_application(), prefix=prefix, traces=traces)
+    gate = MlflowGate(_mlflow_application(), prefix=prefix, traces=traces, max_otlp_bytes=max_otlp_bytes)
     return SealedEntry(gate, protect(gate), seal)
 
 
@@ -118,10 +121,12 @@ class MlflowGate:
     Calls about traces go to the platform's own store instead.
     """
 
-    def __init__(self, application: ASGIApp, *, prefix: str, traces: MlflowTraces | None = None) -> None:
+    def __init__(self, application: ASGIApp, *, prefix: str, traces: MlflowTraces | None, max_otlp_bytes: int) -> None:
         self._application = application
         self._prefix = prefix
-        self._traces = TraceRoutes(traces, self._experiment) if traces is not None else None
+        self._traces = (
+            TraceRoutes(traces, self._experiment, max_otlp_bytes=max_otlp_bytes) if traces is not None else None
+        )
         self._known: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -60,12 +60,13 @@ class TraceRoutes:
     Args:
         traces: What clients do with traces.
         ask_experiment: What MLflow answers a caller who asks for an experiment.
+        max_otlp_bytes: Bound of an OTLP request, before and after decompression.
     """
 
-    def __init__(self, traces: MlflowTraces, ask_experiment: AskExperiment) -> None:
+    def __init__(self, traces: MlflowTraces, ask_experiment: AskExperiment, *, max_otlp_bytes: int) -> None:
         self._traces = traces
         self._ask = ask_experiment
-        self._otlp = _OtlpEntry(traces)
+        self._otlp = _OtlpEntry(traces, max_otlp_bytes)
         self._known: set[tuple[str, str, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, *, path: str, caller: Caller) -> None:
@@ -150,10 +151,10 @@ _EXPERIMENT_OF_REQUEST: ContextVar[str | None] = ContextVar("mlflow_experiment",
 class _OtlpEntry(SignalEntry):
     """The OTLP entry under MLflow's prefix: spans are stored like all others, then put into their experiment."""
 
-    def __init__(self, traces: MlflowTraces) -> None:
+    def __init__(self, traces: MlflowTraces, max_bytes: int) -> None:
         super().__init__(traces.traces, TRACES)
         self._mlflow = traces
-        self._endpoint = OtlpEndpoint(self)
+        self._endpoint = OtlpEndpoint(self, max_body_bytes=max_bytes)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, experiment_id: str | None) -> None:
         """Answer one export request."""

@@ -5,6 +5,11 @@ A row shows itself, and lets itself be written, where its tenant is the transact
 The policies compare `current_user` rather than name the role in `TO`: a policy `TO aiplatform_system` would hold for
 every member of that role at all times, because members inherit, and the fence would be open. The policies are forced,
 so they bind the tables' owner too; only a superuser or a role with BYPASSRLS ignores them, which `check_role` refuses.
+
+A query's own conditions are looked at behind the policies, unless their operators are marked as leakproof, and an
+array's `@>` is not: the index of words would never be used. So the words that are looked for stand in a policy
+themselves, which restricts what `tenant_rows` shows: the transaction says them by `aiplatform.words`. Without them it
+shows every row.
 """
 
 from __future__ import annotations
@@ -20,6 +25,15 @@ from aiplatform.storage.database import SYSTEM_ROLE
 
 TENANT_POLICY: Final = "tenant_rows"
 SYSTEM_POLICY: Final = "system_rows"
+WORDS_SETTING: Final = "aiplatform.words"
+"""The words, with a space between each two, that a row of `span_texts` must hold to be shown."""
+
+_FURTHER: Final = {
+    "span_texts": [
+        "CREATE POLICY wanted_words ON span_texts AS RESTRICTIVE FOR SELECT USING "
+        f"(words @> coalesce(string_to_array(current_setting('{WORDS_SETTING}', true), ' '), '{{}}'))"
+    ]
+}
 
 
 def protect_statements(table: str) -> list[str]:
@@ -32,6 +46,7 @@ def protect_statements(table: str) -> list[str]:
         f'CREATE POLICY {TENANT_POLICY} ON "{table}" USING ({own}) WITH CHECK ({own})',
         f'CREATE POLICY {SYSTEM_POLICY} ON "{table}" USING ({system}) WITH CHECK ({system})',
         f'GRANT SELECT, INSERT, UPDATE, DELETE ON "{table}" TO {SYSTEM_ROLE}',
+        *_FURTHER.get(table, ()),
     ]
 
 

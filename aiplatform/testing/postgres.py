@@ -14,6 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -39,10 +40,16 @@ def server_programs() -> Path | None:
 
 
 class PostgresServer:
-    """A running server; use it as a context manager."""
+    """A running server; use it as a context manager.
 
-    def __init__(self, programs: Path) -> None:
+    Args:
+        programs: Folder of `initdb` and `postgres`.
+        settings: Settings of the server that differ from those of tests, which do without fsync.
+    """
+
+    def __init__(self, programs: Path, settings: Mapping[str, str] | None = None) -> None:
         self._programs = programs
+        self._settings = dict(settings or {})
         # A socket's path may have 107 characters at most, so the folder does not lie under pytest's.
         self._folder = Path(tempfile.mkdtemp(prefix="aip-pg-", dir=_open_to_all()))
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,6 +70,17 @@ class PostgresServer:
     def url(self, database: str) -> str:
         """SQLAlchemy address of a database, as the role that policies bind."""
         return f"postgresql+psycopg://{ROLE}@/{database}?host={self._folder}"
+
+    @property
+    def process_id(self) -> int:
+        """Of the server; those of its connections are its children.
+
+        Raises:
+            RuntimeError: It does not run.
+        """
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process.pid
 
     def create_database(self, name: str, *, template: str = "template0") -> str:
         """Make a database that the bound role owns; returns its address."""
@@ -92,6 +110,7 @@ class PostgresServer:
             "log_min_messages": "fatal",
             # The same as in production: an acknowledged write has left the server's memory, fsync aside.
             "synchronous_commit": "on",
+            **self._settings,
         }
         arguments = [str(self._programs / "postgres"), "-D", str(data)]
         for name, value in settings.items():

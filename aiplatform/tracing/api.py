@@ -28,7 +28,8 @@ def list(  # noqa: A001 - read as `traces.list`
         limit: How many at most.
         sort: `newest`, `oldest` or `slowest`.
         client: By default one with the credentials found here.
-        where: `from_ns`, `to_ns`, `status`, `kind`, `model`, `session_id`, `user_id`.
+        where: `from_ns`, `to_ns`, `status`, `kind`, `model`, `session_id`, `user_id`, and `filter_string` in the
+            language of MLflow's `search_traces`.
     """
     client = client or Client()
     page: str | None = None

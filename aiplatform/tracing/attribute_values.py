@@ -1,6 +1,7 @@
 """What of a span's attributes conditions can ask for: each name with its values, typed and cut to a bounded size.
 
-What went in and came out is found by its words; of such attributes only the name is kept.
+What went in and came out is found by its words; of such attributes only the name is kept. A resource is shared by very
+many spans: its values are kept once, and each span has one value that stands for all of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from aiplatform.core.scope import Scope
@@ -27,6 +29,9 @@ MAX_NUMBER: Final = 40
 """Characters of a text that may still be a number."""
 
 TAG_NAME: Final = "tag"
+_RESOURCE_MARK: Final = "@resource"
+"""Name of the value that stands for a whole resource; no name that is written begins so."""
+
 _CONTENT: Final = frozenset(
     {
         Field.INPUT,
@@ -77,6 +82,19 @@ def attribute_values(span: SpanMessage) -> list[AttributeValue]:
         if len(found) >= MAX_VALUES:
             break
     return list(found)
+
+
+def resource_values(resource: bytes) -> list[AttributeValue]:
+    """The values of a `Resource`, each once, at most 200."""
+    found: dict[AttributeValue, None] = {}
+    for name, value in attributes(Resource.FromString(resource).attributes).items():
+        found.update(dict.fromkeys(_values(name_in_index(Space.RESOURCE, name), value)))
+    return list(found)[:MAX_VALUES]
+
+
+def resource_mark(resource_key: str) -> AttributeValue:
+    """The one value that a span has of its resource, by which the resource's own values lead to it."""
+    return AttributeValue(_RESOURCE_MARK, resource_key, None)
 
 
 def name_in_index(space: Space, name: str) -> str:

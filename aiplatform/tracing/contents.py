@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from aiplatform.tracing.model import Message, SpanDetail
+from aiplatform.tracing.content_model import Message
+from aiplatform.tracing.model import SpanDetail
 from aiplatform.tracing.preview import headline
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from aiplatform.tracing.model import Message, Part
+from aiplatform.tracing.content_model import Message, Part
 from aiplatform.tracing.semconv import finish_reason
 from aiplatform.tracing.values import plain_text, unwrapped
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from google.protobuf import json_format
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
+from aiplatform.tracing.content_model import Message
 from aiplatform.tracing.model import (
-    Message,
     Score,
     ScoreSource,
     ScoreType,
@@ -26,7 +26,10 @@ from aiplatform.tracing.model import (
     TraceSummary,
 )
 from aiplatform.tracing.store.labels import SESSION, USER, LabelKind, Labels
-from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, TRACE_NAME
+from aiplatform.tracing.store.mlflow_conditions import TRACE_NAME
+from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT
+from aiplatform.tracing.usage import EMITTED_CURRENCY
+from aiplatform.tracing.values import any_value_of
 
 SPANS_LOCATION: Final = "mlflow.trace.spansLocation"
 TRACKING_STORE: Final = "TRACKING_STORE"
@@ -178,9 +181,8 @@ def span_json(raw: bytes, detail: SpanDetail) -> dict[str, Any]:
         if name not in known and value is not None:
             more[name] = value
     for name, value in more.items():
-        # A JSON text is what MLflow's client takes for a value of any shape; a plain text it takes as it is.
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        message.attributes.append(KeyValue(key=name, value=AnyValue(string_value=text)))
+        # In its own shape: MLflow's client would take a JSON text for a plain text.
+        message.attributes.append(KeyValue(key=name, value=any_value_of(value)))
     found: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     return found
 
@@ -214,7 +216,7 @@ def _known_metadata(summary: TraceSummary) -> dict[str, str]:
             "total_tokens": usage.total_tokens or 0,
         }
         found["mlflow.trace.tokenUsage"] = json.dumps(counts)
-    if summary.cost is not None:
+    if summary.cost is not None and summary.currency == EMITTED_CURRENCY:  # MLflow knows costs in dollars alone
         found["mlflow.trace.cost"] = json.dumps({"total_cost": summary.cost})
     return found
 

@@ -37,7 +37,7 @@ def known_trace(tx: Transaction, trace_id: str) -> TraceSummary:
 
 def summaries_of(tx: Transaction, trace_ids: Sequence[str]) -> list[TraceSummary]:
     """Summaries of those of some traces that there are."""
-    return search_mlflow(tx, (), experiment_ids=None, trace_ids=trace_ids, limit=len(trace_ids)) if trace_ids else []
+    return search_mlflow(tx, None, experiment_ids=None, trace_ids=trace_ids, limit=len(trace_ids)) if trace_ids else []
 
 
 def checked_id(trace_id: object) -> str:

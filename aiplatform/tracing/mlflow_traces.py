@@ -14,7 +14,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
 from aiplatform.tracing.mlflow_assessments import MlflowAssessments
-from aiplatform.tracing.mlflow_filter import Condition, Entity, conditions, orders
+from aiplatform.tracing.mlflow_filter import conditions, orders
 from aiplatform.tracing.mlflow_forms import (
     ARTIFACT_LOCATION,
     SPANS_LOCATION,
@@ -35,7 +35,8 @@ from aiplatform.tracing.mlflow_requests import (
 from aiplatform.tracing.model import Score, TraceSummary
 from aiplatform.tracing.pages import not_a_page, page_token, read_page
 from aiplatform.tracing.store.labels import MAX_KEY, LabelKind, apply_labels, delete_label, labels, put_labels
-from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, SOURCE_RUN, search_mlflow
+from aiplatform.tracing.store.mlflow_conditions import SOURCE_RUN, filter_condition, reads_index
+from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, search_mlflow
 from aiplatform.tracing.store.spans_of import raw_spans
 
 if TYPE_CHECKING:
@@ -111,16 +112,24 @@ class MlflowTraces:
         Raises:
             NotFoundError: There is no such trace in the project.
         """
-        with self._database.read(scope) as tx:
-            return {"trace": _whole(tx, [known_trace(tx, trace_id)])[0]}
+        with self._database.read(scope, is_snapshot=True) as tx:
+            return {"trace": self._whole(tx, [known_trace(tx, trace_id)])[0]}
+
+    def _whole(self, tx: Transaction, summaries: Sequence[TraceSummary]) -> list[Json]:
+        infos = _infos(tx, summaries)
+        with self.traces.cold.whole(tx, [summary.trace_id for summary in summaries]) as own:
+            return [
+                {"trace_info": info, "spans": [span_json(raw, detail) for raw, detail in raw_spans(own, summary)]}
+                for info, summary in zip(infos, summaries, strict=True)
+            ]
 
     def batch(self, scope: Scope, trace_ids: Sequence[str], *, with_spans: bool) -> Json:
         """Those of some traces that there are, in the order of the ids."""
         ids = [found[1].lower() for trace_id in trace_ids if (found := TRACE_ID.fullmatch(trace_id))]
-        with self._database.read(scope) as tx:
+        with self._database.read(scope, is_snapshot=True) as tx:
             known = {each.trace_id: each for each in summaries_of(tx, ids)}
             summaries = [known[trace_id] for trace_id in dict.fromkeys(ids) if trace_id in known]
-            return {"traces": _whole(tx, summaries)} if with_spans else {"trace_infos": _infos(tx, summaries)}
+            return {"traces": self._whole(tx, summaries)} if with_spans else {"trace_infos": _infos(tx, summaries)}
 
     def search(self, scope: Scope, body: Json) -> Json:
         """A page of traces.
@@ -133,14 +142,14 @@ class MlflowTraces:
         limit = _limit(body.get("max_results", 100))
         offset = _offset(body.get("page_token"))
         ids = [id_ for each in optional(body, "locations", list) or () if (id_ := experiment_of(each)) is not None]
-        texts = [each for each in where if each.key in {"text", "content"} and each.entity is not Entity.TAG]
-        matches = self._matches(scope, texts) if texts else None
-        with self._database.read(scope) as tx:
+        traces = self.traces
+        if reads_index(None, where):
+            traces.update_index()
+        with traces.index.reader().read(scope) as tx:
             found = search_mlflow(
                 tx,
-                [each for each in where if each not in texts],
+                filter_condition(tx, None, where, traces.index.sql, now_ns=traces.clock.now_ns()),
                 experiment_ids=ids,
-                trace_ids=matches,
                 order=order,
                 limit=limit + 1,
                 offset=offset,
@@ -222,7 +231,7 @@ class MlflowTraces:
         with self._database.transaction(scope) as tx:
             found = search_mlflow(
                 tx,
-                (),
+                None,
                 experiment_ids=[experiment_id],
                 trace_ids=ids,
                 order=orders(["timestamp_ms ASC"]),
@@ -231,16 +240,6 @@ class MlflowTraces:
             )
             gone = [each.trace_id for each in found]
             return store.remove_traces(tx, gone, now_ns=self.traces.clock.now_ns()).num_traces
-
-    def _matches(self, scope: Scope, texts: Sequence[Condition]) -> list[str]:
-        """Traces in whose spans every text occurs."""
-        self.traces.update_index()
-        found: set[str] | None = None
-        for each in texts:
-            words = " ".join(str(each.value).replace("%", " ").replace('"', " ").split())
-            matches = self.traces.index.search(scope, f'"{words}"', from_ns=None, to_ns=None).trace_ids
-            found = set(matches) if found is None else found & set(matches)
-        return sorted(found or ())
 
 
 def experiment_of(location: object) -> str | None:
@@ -259,14 +258,6 @@ def _infos(tx: Transaction, summaries: Sequence[TraceSummary]) -> list[Json]:
     for score in store.scores(tx, trace_ids=ids, name=None, limit=100 * len(ids)):
         scores.setdefault(score.trace_id, []).append(score)
     return [trace_info(each, known.get(each.trace_id, {}), scores.get(each.trace_id, [])) for each in summaries]
-
-
-def _whole(tx: Transaction, summaries: Sequence[TraceSummary]) -> list[Json]:
-    infos = _infos(tx, summaries)
-    return [
-        {"trace_info": info, "spans": [span_json(raw, detail) for raw, detail in raw_spans(tx, summary)]}
-        for info, summary in zip(infos, summaries, strict=True)
-    ]
 
 
 def _rows(trace_id: str, values: Mapping[str, str]) -> list[tuple[str, str, str]]:

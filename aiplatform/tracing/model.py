@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.i18n import N_
+from aiplatform.tracing.content_model import Message, Passage, ToolCall
 
 if TYPE_CHECKING:
+    from aiplatform.tracing.mlflow_filter import Condition
     from aiplatform.tracing.query.tree import Node
 
 DAY_NS: Final = 86_400 * 1_000_000_000
@@ -90,57 +92,6 @@ class Usage:
     def is_known(self) -> bool:
         """Whether the emitter said anything."""
         return self.input_tokens is not None or self.output_tokens is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One part of a message: text, reasoning, a tool call, its answer, or anything else an emitter sends."""
-
-    type: str
-    """`text`, `reasoning`, `tool_call`, `tool_call_response`, `uri`, `blob`, `file`, or the emitter's own word."""
-
-    text: str | None = None
-    tool_call_id: str | None = None
-    tool_name: str | None = None
-    data: Any = None
-    """Arguments of a tool call, its answer, or the whole part where the type is not known here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One turn of a conversation."""
-
-    role: str
-    """`system`, `user`, `assistant`, `tool`, or the emitter's own word."""
-
-    parts: Sequence[Part]
-    name: str | None = None
-    finish_reason: str | None = None
-
-    @property
-    def text(self) -> str:
-        """Its text parts, one after the other."""
-        return "\n".join(part.text for part in self.parts if part.type == "text" and part.text)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
-    """A tool that ran, with what went in and what came out."""
-
-    name: str | None = None
-    call_id: str | None = None
-    arguments: Any = None
-    result: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
-    """A document that a retriever or reranker returned."""
-
-    text: str
-    passage_id: str | None = None
-    score: float | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,6 +349,9 @@ class TraceFilter:
     min_duration_ns: int | None = None
     query: Node | None = None
     """All other conditions, as the query language's tree; see `tracing.query`."""
+
+    mlflow: Sequence[Condition] = ()
+    """Conditions of a `filter_string` of MLflow's; see `tracing.mlflow_filter`."""
 
 
 class TraceSort(StrEnum):

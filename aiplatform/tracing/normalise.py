@@ -12,19 +12,10 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
+from aiplatform.tracing.content_model import Message, Part, Passage, ToolCall
 from aiplatform.tracing.dialects import dialect_of
 from aiplatform.tracing.messages import looks_like_messages, read_messages, unflatten
-from aiplatform.tracing.model import (
-    Message,
-    Part,
-    Passage,
-    SpanDetail,
-    SpanEvent,
-    SpanKind,
-    SpanLink,
-    SpanRow,
-    ToolCall,
-)
+from aiplatform.tracing.model import SpanDetail, SpanEvent, SpanKind, SpanLink, SpanRow
 from aiplatform.tracing.model import Usage as UsageValue
 from aiplatform.tracing.passages import read_passages
 from aiplatform.tracing.semconv import (

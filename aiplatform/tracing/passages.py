@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from aiplatform.tracing.content_model import Passage
 from aiplatform.tracing.messages import unflatten
-from aiplatform.tracing.model import Passage
 from aiplatform.tracing.semconv import INDEXED_DOCUMENTS
 from aiplatform.tracing.values import number_or_none, plain_text, unwrapped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
 from aiplatform.core.clock import Clock
 from aiplatform.core.errors import PermissionDeniedError
@@ -81,16 +81,23 @@ class Policies:
         return is_removed
 
 
-def projects_of(database: Database, tenant_id: str) -> Iterator[Scope]:
-    """The tenant's projects that have traces, each found by one step in the index of the key."""
+def projects_of(database: Database, tenant_id: str, *tables: Table) -> Iterator[Scope]:
+    """The tenant's projects that have rows in one of some tables; by default those that have traces."""
+    found = {project for table in tables or (traces,) for project in _projects_in(database, tenant_id, table)}
+    for project_id in sorted(found):
+        yield Scope(tenant_id=tenant_id, project_id=project_id)
+
+
+def _projects_in(database: Database, tenant_id: str, table: Table) -> Iterator[str]:
+    """The projects that have rows in a table, each found by one step in the index of the key."""
     last = ""
     while True:
         with database.read(Scope(tenant_id=tenant_id)) as tx:
-            following = select(func.min(traces.c.project_id)).where(traces.c.project_id > last)
+            following = select(func.min(table.c.project_id)).where(table.c.project_id > last)
             found: str | None = tx.execute(following).scalar()
         if found is None:
             return
-        yield Scope(tenant_id=tenant_id, project_id=found)
+        yield found
         last = found
 
 

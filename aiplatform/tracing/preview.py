@@ -8,8 +8,9 @@ from typing import Any, Final
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
+from aiplatform.tracing.content_model import Message
 from aiplatform.tracing.messages import read_messages, unflatten
-from aiplatform.tracing.model import PREVIEW_CHARACTERS, Message
+from aiplatform.tracing.model import PREVIEW_CHARACTERS
 from aiplatform.tracing.semconv import CONTENT_EVENTS, FIELD_OF, INDEXED_MESSAGES, MESSAGE_EVENTS, Field
 from aiplatform.tracing.values import any_value, attributes, plain_text, readable, unwrapped
 

@@ -81,7 +81,7 @@ class Prices:
         price = Price(
             models=(_checked_model(model),),
             providers=_checked_provider(provider),
-            currency=_checked_currency(currency),
+            currency=checked_currency(currency),
             rates=_checked_rates(rates),
             valid_from_ns=_checked_moment(valid_from_ns),
             source="tenant",
@@ -144,7 +144,12 @@ def _checked_provider(provider: str) -> tuple[str, ...]:
     return (name,) if name else ()
 
 
-def _checked_currency(currency: str) -> str:
+def checked_currency(currency: str) -> str:
+    """A currency by the three letters of ISO 4217.
+
+    Raises:
+        InvalidError: It is none.
+    """
     if not _CURRENCY.fullmatch(currency):
         raise InvalidError(
             N_("{currency!r} is not a currency."),

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, Float, case, cast, func, or_
+from sqlalchemy.dialects import postgresql
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import DAY_NS, Status
+from aiplatform.tracing.prices import checked_currency
+from aiplatform.tracing.usage import EMITTED_CURRENCY
 
 MAX_DAYS: Final = 36_500
 _RANDOM_BITS: Final = 56
@@ -36,6 +39,9 @@ class RetentionPolicy:
     keep_costlier_than: float | None = None
     """Traces that cost more stay."""
 
+    keep_costlier_currency: str = EMITTED_CURRENCY
+    """Of that amount. What a trace cost in another currency is not compared with it: nothing is converted."""
+
     keep_percent: float = 0.0
     """So many of a hundred stay, chosen by their id: by the same rule as OpenTelemetry's consistent sampling."""
 
@@ -51,6 +57,8 @@ def read_retention(given: Mapping[str, Any]) -> RetentionPolicy:
         keep_errors=bool(given.get("keep_errors", False)),
         keep_slower_than_s=_optional(given, "keep_slower_than_s"),
         keep_costlier_than=_optional(given, "keep_costlier_than"),
+        # Policies that were set before there was a choice name none.
+        keep_costlier_currency=checked_currency(str(given.get("keep_costlier_currency") or EMITTED_CURRENCY)),
         keep_percent=number_in({"keep_percent": 0.0, **given}, "keep_percent", 0.0, 100.0),
     )
 
@@ -82,13 +90,26 @@ def to_go(policy: RetentionPolicy, now_ns: int, dialect: str) -> list[ColumnElem
     if policy.keep_slower_than_s is not None:
         found.append(column.duration_ns <= min(round(policy.keep_slower_than_s * 1e9), 2**63 - 1))
     if policy.keep_costlier_than is not None:
-        found.append(or_(column.cost.is_(None), column.cost <= policy.keep_costlier_than))
+        cost = _cost_in(policy.keep_costlier_currency, dialect)
+        found.append(or_(cost.is_(None), cost <= policy.keep_costlier_than))
     if policy.keep_percent > 0:
         digits = func.substr(column.trace_id, _RANDOM_FROM)
         # Digits and letters must stand in the order of their codes, which PostgreSQL's collations do not promise.
         ordered = digits.collate("C") if dialect == "postgresql" else digits
         found.append(ordered < _threshold(policy.keep_percent))
     return found
+
+
+def _cost_in(currency: str, dialect: str) -> ColumnElement[Any]:
+    """What a trace cost in one currency; NULL where it cost nothing in it."""
+    column = traces.c
+    if dialect == "postgresql":
+        mixed: ColumnElement[Any] = cast(column.costs, postgresql.JSON)[currency].astext.cast(Float)
+    else:
+        mixed = func.json_extract(column.costs, f"$.{currency}")
+    # Costs that were stored before there were currencies are dollars.
+    known = func.coalesce(column.currency, EMITTED_CURRENCY)
+    return case((column.costs.is_not(None), mixed), (known == currency, column.cost))
 
 
 def _threshold(percent: float) -> str:

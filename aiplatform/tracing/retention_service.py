@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from aiplatform.core.clock import Clock
 from aiplatform.core.scope import Scope
 from aiplatform.storage.days import drop_empty_days
+from aiplatform.storage.tables.tracing import span_logs, traces
 from aiplatform.storage.tables.tracing import spans as spans_table
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.policies import Policies, projects_of
 from aiplatform.tracing.retention import RetentionPolicy, read_retention, retention_json, to_go, too_old
+from aiplatform.tracing.store.orphans import orphans_after, remove_orphans
 from aiplatform.tracing.store.policies import PolicyKind, all_policies, in_force
 from aiplatform.tracing.store.removal import Removed, count_where, remove_traces, traces_where
 
@@ -52,6 +54,15 @@ class RetentionPreview:
     """Old enough to go, and kept by a rule."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sweep:
+    """How far a project's log records were looked through for those without a span."""
+
+    before_day: int
+    last: str | None
+    """Trace id where the next run goes on; None once all of that day was looked at."""
+
+
 class Retention:
     """Retention of one process. Thread safe. Where no policy is set, everything is kept for ever.
 
@@ -64,6 +75,7 @@ class Retention:
         self._database = database
         self._clock = clock
         self._policies = Policies(database, clock, PolicyKind.RETENTION)
+        self._swept: dict[Scope, _Sweep] = {}
 
     def state(self, caller: Caller) -> RetentionState:
         """What is set for the caller's tenant and project."""
@@ -121,7 +133,8 @@ class Retention:
     def run(self) -> Removed:
         """Remove what policies let go, piece by piece, for about a minute at most; then drop days that are empty.
 
-        Each piece is a transaction of its own and holds whole traces, so that ending in the middle harms nothing.
+        Each piece is a transaction of its own and holds whole traces, so that ending in the middle harms nothing. Log
+        records whose span never came go by their own day.
 
         Raises:
             TransientError: The database cannot be reached.
@@ -132,10 +145,11 @@ class Retention:
         policies = {(one.tenant_id, one.project_id): read_retention(one.policy) for one in stored}
         total = Removed()
         for tenant_id in sorted({tenant_id for tenant_id, _ in policies}):
-            for scope in projects_of(self._database, tenant_id):
+            for scope in projects_of(self._database, tenant_id, traces, span_logs):
                 policy = in_force(policies, scope)
                 if policy is not None:
                     total += self._thin(scope, policy, begun_ns)
+                    self._sweep(scope, policy, begun_ns)
         if total.num_spans:
             shortest_days = min(policy.keep_days for policy in policies.values())
             drop_empty_days(self._database, spans_table, before=int(begun_ns // DAY_NS - shortest_days))
@@ -153,3 +167,17 @@ class Retention:
                 # Whether they still are to go is asked again under the lock: a late span may have failed.
                 total += remove_traces(tx, trace_ids, conditions, now_ns=self._clock.now_ns())
         return total
+
+    def _sweep(self, scope: Scope, policy: RetentionPolicy, begun_ns: int) -> None:
+        """Remove log records that are old and have no span: all are looked through once for each day that ends."""
+        before_day = int((begun_ns - policy.keep_days * DAY_NS) // DAY_NS)
+        known = self._swept.get(scope)
+        last = known.last if known is not None and known.before_day == before_day else ""
+        while last is not None and self._clock.now_ns() - begun_ns < MAX_RUN_S * 1e9:
+            with self._database.read(scope) as tx:
+                piece = orphans_after(tx, last, before_day=before_day)
+            if piece.orphans:
+                with self._database.transaction(scope) as tx:
+                    remove_orphans(tx, piece.orphans, before_day=before_day)
+            last = piece.last
+            self._swept[scope] = _Sweep(before_day=before_day, last=last)

@@ -14,6 +14,7 @@ from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.responses import locale_of
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.tracing.comparing import TraceComparison, compare, content_change, differences
+from aiplatform.tracing.mlflow_filter import conditions
 from aiplatform.tracing.model import (
     Score,
     ScoreSource,
@@ -62,6 +63,7 @@ def build_routes(service: Traces) -> Routes:
     def list_traces(
         caller: CallerDep,
         q: str | None = None,
+        filter_string: str | None = None,
         status: Status | None = None,
         kind: SpanKind | None = None,
         model: str | None = None,
@@ -74,10 +76,11 @@ def build_routes(service: Traces) -> Routes:
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
         page: str | None = None,
     ) -> dict[str, Any]:
-        """Traces of the project, newest first. `q` takes the query language of `docs/search.md`.
+        """Traces of the project, newest first.
 
-        A page may hold fewer than `limit` traces and still have a `next`: a search through cold spans comes so far at a
-        time, to `reached_ns`.
+        `q` takes the query language of `docs/search.md`, `filter_string` that of MLflow's `search_traces`; where both
+        are given, both must hold. A page may hold fewer than `limit` traces and still have a `next`: a search through
+        cold spans comes so far at a time, to `reached_ns`.
         """
         given: dict[str, Any] = {
             "status": status,
@@ -89,6 +92,7 @@ def build_routes(service: Traces) -> Routes:
             "from_ns": from_ns,
             "to_ns": to_ns,
         }
+        given["mlflow"] = conditions(filter_string)
         where = read_filter(q or "", TraceFilter(**{key: value for key, value in given.items() if value is not None}))
         found = service.list(caller.scope, where, sort=sort, limit=limit, page=page)
         answer: dict[str, Any] = {"items": [summary_json(item) for item in found.items], "next": found.next}

@@ -79,6 +79,9 @@ class RetentionBody(_Body):
     keep_errors: bool = False
     keep_slower_than_s: float | None = None
     keep_costlier_than: float | None = None
+    keep_costlier_currency: str = "USD"
+    """Of that amount; what a trace cost in another currency is not compared with it."""
+
     keep_percent: float = 0.0
     """So many of a hundred stay, chosen by their id."""
 

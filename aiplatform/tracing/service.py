@@ -36,11 +36,11 @@ from aiplatform.tracing.otlp import read_request
 from aiplatform.tracing.policies import projects_of
 from aiplatform.tracing.prices import Prices
 from aiplatform.tracing.query.complete import Completion, choices_at, names_at, own_names, own_values, place_of
-from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.query.values import storable
 from aiplatform.tracing.redaction_service import Redaction
 from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
 from aiplatform.tracing.sessions import Sessions
+from aiplatform.tracing.store.mlflow_conditions import filter_condition, reads_index
 from aiplatform.tracing.textindex import TextIndex, open_index
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Traces:
             raise InvalidError(N_("A page cannot hold {limit!r} traces."), hint=N_("Ask for 1 to 500."), limit=limit)
         where = where or TraceFilter()
         has_text = bool(where.text and where.text.strip())
-        is_indexed = has_text or (where.query is not None and uses_index(where.query))
+        is_indexed = has_text or reads_index(where.query, where.mlflow)
         if is_indexed:
             self.update_index()
         matches = None
@@ -310,12 +310,12 @@ class Traces:
     @contextmanager
     def _reading(self, scope: Scope, where: TraceFilter) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:
         """A transaction that reads, and the condition of the filter's query in it."""
-        if where.query is None:
+        if where.query is None and not where.mlflow:
             with self._database.read(scope, is_snapshot=bool(where.text)) as tx:
                 yield tx, None
             return
         with self.index.reader().read(scope, is_snapshot=True) as tx:
-            yield tx, store.query_condition(tx, where.query, self.index.sql, now_ns=self.clock.now_ns())
+            yield tx, filter_condition(tx, where.query, where.mlflow, self.index.sql, now_ns=self.clock.now_ns())
 
     def close(self) -> None:
         """Commit what waits, then let go of files and threads."""

@@ -53,6 +53,8 @@ def conversation_json(found: Conversation) -> dict[str, Any]:
             "status": turn.trace.status,
             "num_errors": turn.trace.num_errors,
             "cost": turn.trace.cost,
+            "currency": turn.trace.currency,
+            "costs": turn.trace.costs,
             "user_id": turn.trace.user_id,
             "question": turn.question,
             "answer": turn.answer,

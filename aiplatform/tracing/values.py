@@ -1,4 +1,4 @@
-"""From OTLP's `AnyValue` to Python values, and through the layers of JSON that emitters wrap around them."""
+"""From OTLP's `AnyValue` to Python values and back, and through the layers of JSON that emitters wrap around them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 MAX_DEPTH: Final = 32
+MAX_MADE_DEPTH: Final = 16
+"""Levels of a value that is written anew: readers of protobuf's JSON stop at 100 messages in each other, 3 a level."""
+
 MAX_COUNT: Final = 2**53
 JSON_STARTS: Final = frozenset('{["')
 _ESCAPES: Final = re.compile(r"(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[0-9a-fA-F]{4}")
@@ -39,6 +42,28 @@ def any_value(value: AnyValue, depth: int = 0) -> Any:
         # JSON has no words for these three, and neither has a browser: they are shown as text.
         return number if math.isfinite(number) else str(number)
     return getattr(value, which)
+
+
+def any_value_of(value: Any, depth: int = 0) -> AnyValue:
+    """OTLP's form of a value as JSON knows it; what is nested deeper than 16 levels as JSON text."""
+    match value:
+        case None:
+            return AnyValue()
+        case bool():
+            return AnyValue(bool_value=value)
+        case int() if -(2**63) <= value < 2**63:
+            return AnyValue(int_value=value)
+        case float():
+            return AnyValue(double_value=value)
+        case dict() | list() if depth >= MAX_MADE_DEPTH:
+            return AnyValue(string_value=json.dumps(value, ensure_ascii=False, default=str))
+        case dict():
+            pairs = [KeyValue(key=str(key), value=any_value_of(item, depth + 1)) for key, item in value.items()]
+            return AnyValue(kvlist_value=KeyValueList(values=pairs))
+        case list() | tuple():
+            return AnyValue(array_value=ArrayValue(values=[any_value_of(item, depth + 1) for item in value]))
+        case _:
+            return AnyValue(string_value=str(value))
 
 
 def attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "operation": "操作",
         "note": (
             "记录包括种类、操作、提供商、两个模型名、消息与工具调用、结束原因、token 数（含缓存）、状态和错误。\n"
-            "`openai-v2` 以日志记录发送消息内容。"
+            "`openai-v2` 以日志记录发送消息内容，平台会将其并入跨度。"
         ),
     },
 }

@@ -8,8 +8,9 @@ from typing import Any
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from aiplatform.tracing.arrival import Arrival, read_span
+from aiplatform.tracing.content_model import Message
 from aiplatform.tracing.log_records import joined
-from aiplatform.tracing.model import Message, SpanDetail, SpanKind
+from aiplatform.tracing.model import SpanDetail, SpanKind
 from aiplatform.tracing.normalise import read_detail
 from aiplatform.tracing.otlp import decode
 from aiplatform.tracing.store.rows import span_of

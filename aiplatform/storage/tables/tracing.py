@@ -169,6 +169,14 @@ span_attributes = tenant_table(
     project_key=True,
 )
 
+resource_values = tenant_table(
+    "resource_values",
+    # A resource's values lead to the one value that each of its spans has of it.
+    Column("value_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resource_id", BigInteger, primary_key=True, autoincrement=False),
+    project_key=True,
+)
+
 scores = tenant_table(
     "scores",
     Column("score_id", ID, primary_key=True),

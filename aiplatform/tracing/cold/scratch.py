@@ -21,7 +21,7 @@ from aiplatform.storage.tables.tracing import scores, span_logs, span_resources,
 from aiplatform.tracing.cold.files import LOG_ROW, SPAN_COLUMNS, FrozenSpan
 from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
-from aiplatform.tracing.textindex.changes import text_of_row
+from aiplatform.tracing.textindex.changes import resources, text_of_row
 from aiplatform.tracing.textindex.reading import add_functions
 from aiplatform.tracing.textindex.sqlite import attach_index, put_texts
 
@@ -30,7 +30,7 @@ _KEPT_IN_SQL: Final = (traces, scores, spans, span_logs)
 
 _KEYS: Final = f"SELECT trace_id, span_id FROM spans WHERE {IN_PROJECT}"  # noqa: S608 - constants
 _RESOURCES: Final = f"SELECT DISTINCT resource_key FROM spans WHERE {IN_PROJECT}"  # noqa: S608
-_TEXTS: Final = f"SELECT trace_id, span_id, start_ns, name, raw FROM spans WHERE {IN_PROJECT}"  # noqa: S608
+_TEXTS: Final = f"SELECT trace_id, span_id, start_ns, name, resource_key, raw FROM spans WHERE {IN_PROJECT}"  # noqa: S608
 
 
 class Scratch:
@@ -78,7 +78,8 @@ class Scratch:
         found = rows(self.tx, _TEXTS)
         said = logs_of(self.tx, [(row.trace_id, row.span_id) for row in found])
         texts = [text_of_row(row, said.get((row.trace_id, row.span_id), ())) for row in found]
-        put_texts(self._driver, self.tx.scope, texts)
+        said_of = resources(self.tx, {row.resource_key for row in found})
+        put_texts(self._driver, self.tx.scope, texts, said_of)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from aiplatform.tracing.query.tree import Node, Words, every, uses_index, walk
 from aiplatform.tracing.query.tree import Span as SpanNode
 from aiplatform.tracing.store.cold import ColdFile, Group, files, filters_of, places_of
 from aiplatform.tracing.store.listing import ColdMatches, conditions_of, start_of
+from aiplatform.tracing.store.mlflow_conditions import index_nodes, reads_index, row_conditions
 from aiplatform.tracing.store.searching import query_condition
 from aiplatform.tracing.textindex.sqlite import SQLITE_INDEX
 
@@ -43,9 +44,9 @@ def asks_spans(where: TraceFilter) -> bool:
     """Whether a filter's answer depends on more than the summaries, scores and labels that stay in the database."""
     if where.text and where.text.strip():
         return True
-    return where.query is not None and (
-        uses_index(where.query) or any(isinstance(node, SpanNode) for node in walk(where.query))
-    )
+    if reads_index(where.query, where.mlflow):
+        return True
+    return where.query is not None and any(isinstance(node, SpanNode) for node in walk(where.query))
 
 
 class ColdSearch:
@@ -145,6 +146,7 @@ class ColdSearch:
                 cold_traces.c.file_id == place.file.file_id,
                 cold_traces.c.group_no == place.number,
                 *conditions_of(where),
+                *row_conditions(tx, where.mlflow),
             )
         )
         candidates: list[str] = [row.trace_id for row in tx.execute(statement)]
@@ -172,7 +174,7 @@ class ColdSearch:
 
 def _query(where: TraceFilter) -> Node:
     """Words and query of a filter as one tree."""
-    parts: list[Node] = [] if where.query is None else [where.query]
+    parts: list[Node] = [*([] if where.query is None else [where.query]), *index_nodes(where.mlflow)]
     if where.text and where.text.strip():
         # Kept apart from the query's own words: those may be said by another span.
         return every([*parts, SpanNode(Words((where.text,)))]) if parts else Words((where.text,))

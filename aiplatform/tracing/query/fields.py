@@ -96,11 +96,17 @@ ALIASES: Final[Mapping[str, str]] = {
 SPACES: Final[Mapping[str, tuple[Space, str]]] = {
     "attributes": (Space.ATTRIBUTES, N_("attribute of a span by its own name: attributes.http.status_code >= 500")),
     "metadata": (Space.METADATA, N_("metadata by key: metadata.region:eu")),
+    "resource": (Space.RESOURCE, N_("attribute of what sent it: resource.service.version:1.2")),
     "score": (Space.SCORE, N_("score by name: score.relevance > 0.5")),
 }
 """Prefixes after which any name may stand."""
 
-_SPACE_ALIASES: Final[Mapping[str, str]] = {"attribute": "attributes", "attr": "attributes", "scores": "score"}
+_SPACE_ALIASES: Final[Mapping[str, str]] = {
+    "attribute": "attributes",
+    "attr": "attributes",
+    "scores": "score",
+    "resources": "resource",
+}
 _OWN: Final = Field(kind=Kind.ANY, what="")
 
 

@@ -19,7 +19,13 @@ class Space(StrEnum):
 
     ATTRIBUTES = "attributes"
     METADATA = "metadata"
+    RESOURCE = "resource"
+    """An attribute of what sent a span: its service, its host, its process."""
+
     SCORE = "score"
+
+
+INDEXED_SPACES: Final = frozenset({Space.ATTRIBUTES, Space.METADATA, Space.RESOURCE})
 
 
 class Op(StrEnum):
@@ -202,14 +208,14 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def uses_index(node: Node) -> bool:
-    """Whether the answer depends on what is indexed behind the write: words, attributes, metadata."""
+    """Whether the answer depends on what is indexed behind the write: words, attributes, metadata, resources."""
     return any(isinstance(each, Words) or _is_indexed(each) for each in walk(node))
 
 
 def _is_indexed(node: Node) -> bool:
     if not isinstance(node, Compare | Between | OneOf | Exists):
         return False
-    return node.name.space in {Space.ATTRIBUTES, Space.METADATA} or node.name == TAG
+    return node.name.space in INDEXED_SPACES or node.name == TAG
 
 
 TAG: Final = Name(Space.FIELD, "tag")

@@ -21,6 +21,7 @@ from aiplatform.storage.tables.tracing import (
     cold_files,
     cold_traces,
     model_prices,
+    resource_values,
     scores,
     span_attributes,
     span_changes,
@@ -170,8 +171,8 @@ def is_erased(tx: Transaction, trace_id: str) -> bool:
 def delete_scope(tx: Transaction) -> None:
     """Delete every row that the transaction's scope reaches. Repeating it changes nothing."""
     for table in (
-        trace_labels, scores, span_changes, span_logs, span_texts, span_attributes, attribute_values, spans,
-        span_resources, traces, cold_traces, cold_files,
+        trace_labels, scores, span_changes, span_logs, span_texts, span_attributes, resource_values, attribute_values,
+        spans, span_resources, traces, cold_traces, cold_files,
     ):  # fmt: skip
         tx.execute(delete(table))
     if tx.scope.project_id is None:  # prices belong to the tenant as a whole

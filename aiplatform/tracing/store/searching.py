@@ -18,6 +18,7 @@ from aiplatform.tracing.attribute_values import name_in_index
 from aiplatform.tracing.model import SpanKind
 from aiplatform.tracing.query.automaton import found
 from aiplatform.tracing.query.tree import (
+    INDEXED_SPACES,
     MAX_TEXT,
     TAG,
     Ago,
@@ -253,6 +254,9 @@ class Compiler:
         own = self._compare.condition(leaf, text="v.text", number="v.number", max_text=MAX_TEXT)
         name = self._bind(_index_name(leaf.name))
         sql = f"SELECT v.value_id FROM {self.index.values} v WHERE {self._in('v')} AND v.name = {name} AND {own}"  # noqa: S608
+        if leaf.name.space is Space.RESOURCE:
+            resources = f"SELECT r.resource_id AS value_id FROM {self.index.resources} r WHERE {self._in('r')}"  # noqa: S608
+            sql = f"{resources} AND r.value_id IN ({sql})"
         parameters = {key: self.parameters[key] for key in _PARAMETER.findall(sql)}
         few = self.tx.raw(f"{sql} LIMIT {MAX_VALUE_IDS + 1}", {**parameters, "project_id": project_of(self.tx)}).all()
         if len(few) > MAX_VALUE_IDS:
@@ -260,13 +264,29 @@ class Compiler:
         return ", ".join(str(int(row.value_id)) for row in few), True
 
     def _words(self, words: Words, span: str | None) -> str:
-        prefix = f"w{len(self.parameters)}_"
-        sql, parameters = self.index.spans_with_words(self.tx.scope, storable(words.text), "", prefix)
+        text = storable(words.text)
+        few = self.index.few_with_words(self.tx, text, MAX_LISTED)
+        if few is not None:
+            return (
+                self._listed_spans(few, span) if span is not None else self._listed({trace_id for trace_id, _ in few})
+            )
+        # What few do not have is soon met by a walk, where the statement cannot reach the index of words itself.
+        is_probe = self.tx.dialect == "postgresql"
+        where = f" AND {{table}}.trace_id = {span or 'traces'}.trace_id" if is_probe else ""
+        where += f" AND {{table}}.span_id = {span}.span_id" if is_probe and span is not None else ""
+        sql, parameters = self.index.spans_with_words(self.tx.scope, text, where, f"w{len(self.parameters)}_")
         self.parameters.update(parameters)
         self._bind_scope()
+        if is_probe:
+            return f"EXISTS ({sql})"
         if span is not None:
             return f"({span}.trace_id, {span}.span_id) IN ({sql})"
         return f"traces.trace_id IN (SELECT m.trace_id FROM ({sql}) m)"  # noqa: S608
+
+    @staticmethod
+    def _listed_spans(keys: Iterable[tuple[str, str]], span: str) -> str:
+        pairs = ", ".join(f"('{trace}', '{id_}')" for trace, id_ in sorted(keys) if _is_hex(trace) and _is_hex(id_, 16))
+        return f"({span}.trace_id, {span}.span_id) IN ({pairs})" if pairs else "FALSE"
 
     def _span_of_trace(self, node: Span) -> str:
         span = self._alias()
@@ -352,11 +372,11 @@ def _index_name(name: Name) -> str:
 
 
 def _is_attribute(name: Name) -> bool:
-    return name.space in {Space.ATTRIBUTES, Space.METADATA} or name == TAG
+    return name.space in INDEXED_SPACES or name == TAG
 
 
-def _is_hex(trace_id: str) -> bool:
-    return len(trace_id) == 32 and all(each in "0123456789abcdef" for each in trace_id)
+def _is_hex(id_: str, length: int = 32) -> bool:
+    return len(id_) == length and all(each in "0123456789abcdef" for each in id_)
 
 
 def _with_truths(leaf: Leaf) -> Leaf:

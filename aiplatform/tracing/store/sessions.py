@@ -1,8 +1,8 @@
-"""Sessions in SQL: summed over the summaries of their traces."""
+"""Sessions in SQL: summed over the summaries of their traces, costs apart by currency."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from aiplatform.tracing.pages import page_token, read_page
 from aiplatform.tracing.store.reading import span
 from aiplatform.tracing.store.rows import summary_of
 from aiplatform.tracing.store.scores import scores
+from aiplatform.tracing.store.writing import costs_in
+from aiplatform.tracing.tree import add_costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,14 @@ class SessionSummary:
 
     total_tokens: int | None
     cost: float | None
+    """What its traces cost; None where nothing is known, or where currencies are mixed."""
+
+    currency: str | None
+    """Of the cost."""
+
+    costs: Mapping[str, float]
+    """By currency; nothing is converted."""
+
     first_ns: int
     last_ns: int
     """When its last trace began."""
@@ -54,6 +64,20 @@ def list_sessions(tx: Transaction, where: SessionFilter, *, limit: int, page: st
         InvalidError: The page is none.
     """
     column = traces.c
+    conditions = _conditions(where)
+    last = func.max(column.start_ns)
+    statement = select(*_columns()).where(*conditions).group_by(column.session_id)
+    if page is not None:
+        before_ns, session_id = read_page(page, int, str)
+        statement = statement.having(or_(last < before_ns, and_(last == before_ns, column.session_id > session_id)))
+    found = tx.execute(statement.order_by(last.desc(), column.session_id).limit(limit)).fetchall()
+    costs = _costs(tx, [row.session_id for row in found], conditions)
+    return [_session(row, costs.get(row.session_id, {})) for row in found]
+
+
+def _conditions(where: SessionFilter) -> list[ColumnElement[bool]]:
+    """What holds of the traces that are counted."""
+    column = traces.c
     conditions: list[ColumnElement[bool]] = [column.session_id.is_not(None), column.num_spans > 0]
     if where.text:
         conditions.append(column.session_id.icontains(where.text, autoescape=True))
@@ -64,22 +88,15 @@ def list_sessions(tx: Transaction, where: SessionFilter, *, limit: int, page: st
     if where.user_id is not None:
         took_part = select(column.session_id).where(column.user_id == where.user_id, column.session_id.is_not(None))
         conditions.append(column.session_id.in_(took_part))
-    last = func.max(column.start_ns)
-    statement = select(*_columns()).where(*conditions).group_by(column.session_id)
-    if page is not None:
-        before_ns, session_id = read_page(page, int, str)
-        statement = statement.having(or_(last < before_ns, and_(last == before_ns, column.session_id > session_id)))
-    found = tx.execute(statement.order_by(last.desc(), column.session_id).limit(limit))
-    return [_session(row) for row in found]
+    return conditions
 
 
 def session(tx: Transaction, session_id: str) -> SessionSummary | None:
     """One session; None where there is none."""
-    column = traces.c
-    found = tx.execute(
-        select(*_columns()).where(column.session_id == session_id, column.num_spans > 0).group_by(column.session_id)
-    ).first()
-    return None if found is None else _session(found)
+    conditions = _conditions(SessionFilter())
+    statement = select(*_columns()).where(traces.c.session_id == session_id, *conditions).group_by(traces.c.session_id)
+    found = tx.execute(statement).first()
+    return None if found is None else _session(found, _costs(tx, [session_id], conditions).get(session_id, {}))
 
 
 def traces_of(tx: Transaction, session_id: str, *, offset: int, limit: int) -> list[TraceSummary]:
@@ -123,13 +140,40 @@ def _columns() -> list[Any]:
         func.sum(column.num_errors).label("num_errors"),
         func.sum(column.input_tokens).label("input_tokens"),
         func.sum(column.output_tokens).label("output_tokens"),
-        func.sum(column.cost).label("cost"),
         func.min(column.start_ns).label("first_ns"),
         func.max(column.start_ns).label("last_ns"),
     ]
 
 
-def _session(row: Any) -> SessionSummary:
+def _costs(
+    tx: Transaction, session_ids: Sequence[str], conditions: Sequence[ColumnElement[bool]]
+) -> dict[str, dict[str, float]]:
+    """What the traces of some sessions cost, by session and currency."""
+    column = traces.c
+    # Traces of one currency are summed in the database; one whose currencies are mixed is a row of its own, or one for
+    # all that cost exactly the same.
+    statement = (
+        select(
+            column.session_id,
+            column.currency,
+            column.costs,
+            func.count().label("num_traces"),
+            func.sum(column.cost).label("cost"),
+        )
+        .where(column.session_id.in_(session_ids), *conditions)
+        .group_by(column.session_id, column.currency, column.costs)
+    )
+    found: dict[str, list[Mapping[str, float]]] = {}
+    for row in tx.execute(statement) if session_ids else ():
+        times = row.num_traces if row.costs else 1
+        found.setdefault(row.session_id, []).append(
+            {currency: amount * times for currency, amount in costs_in(row).items()}
+        )
+    return {session_id: add_costs(*parts) for session_id, parts in found.items()}
+
+
+def _session(row: Any, costs: Mapping[str, float]) -> SessionSummary:
+    currency = next(iter(costs)) if len(costs) == 1 else None
     tokens = [int(count) for count in (row.input_tokens, row.output_tokens) if count is not None]
     return SessionSummary(
         session_id=row.session_id,
@@ -138,7 +182,9 @@ def _session(row: Any) -> SessionSummary:
         user_id=row.user_id,
         num_errors=int(row.num_errors),
         total_tokens=sum(tokens) if tokens else None,
-        cost=row.cost,
+        cost=None if currency is None else costs[currency],
+        currency=currency,
+        costs=costs,
         first_ns=row.first_ns,
         last_ns=row.last_ns,
     )

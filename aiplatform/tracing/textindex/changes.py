@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ from sqlalchemy import delete, select
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import SystemTransaction, Transaction
 from aiplatform.storage.tables.tracing import span_changes
-from aiplatform.tracing.attribute_values import AttributeValue, attribute_values
+from aiplatform.tracing.attribute_values import AttributeValue, attribute_values, resource_mark, resource_values
 from aiplatform.tracing.log_records import joined
 from aiplatform.tracing.searchable import text_of
 from aiplatform.tracing.store.logs import logs_of
-from aiplatform.tracing.store.statements import rows
+from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
 from aiplatform.tracing.words import folded
 
 KEY_BYTES = 28
@@ -45,6 +45,7 @@ class SpanText:
     start_ns: int
     body: str
     values: Sequence[AttributeValue]
+    resource_key: str
 
 
 def oldest_changes(tx: SystemTransaction, max_spans: int) -> list[Change]:
@@ -89,7 +90,7 @@ def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanTex
         trace_ids, span_ids, days = zip(*keys, strict=True)
         parameters = {"trace_ids": list(trace_ids), "span_ids": list(span_ids), "days": list(days)}  # type: ignore[dict-item]
     sql = (
-        f"SELECT s.trace_id, s.span_id, s.start_ns, s.name, s.raw FROM {source} "  # noqa: S608 - constants
+        f"SELECT s.trace_id, s.span_id, s.start_ns, s.name, s.resource_key, s.raw FROM {source} "  # noqa: S608 - constants
         "WHERE s.tenant_id = :tenant_id AND s.project_id = :project_id"
     )
     found = rows(tx, sql, **parameters)
@@ -97,11 +98,26 @@ def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanTex
     return [text_of_row(row, said.get((row.trace_id, row.span_id), ())) for row in found]
 
 
+def resources(tx: Transaction, keys: Iterable[str]) -> dict[str, list[AttributeValue]]:
+    """What some resources say, by their keys."""
+    condition = any_of(tx, "resource_key", "keys")
+    sql = f"SELECT resource_key, resource FROM span_resources WHERE {IN_PROJECT} AND {condition}"  # noqa: S608 - constants
+    return {row.resource_key: _resource(row) for row in rows(tx, sql, keys=listed(tx, keys))}
+
+
+def _resource(row: Any) -> list[AttributeValue]:
+    try:
+        return resource_values(bytes(row.resource))
+    except Exception:
+        logger.exception("a resource cannot be read for the index", extra={"resource_key": row.resource_key})
+        return []
+
+
 def text_of_row(row: Any, records: Sequence[bytes]) -> SpanText:
     """What an index keeps of a stored span.
 
     Args:
-        row: With `trace_id`, `span_id`, `start_ns`, `name` and `raw`.
+        row: With `trace_id`, `span_id`, `start_ns`, `name`, `resource_key` and `raw`.
         records: Its log records.
     """
     values: Sequence[AttributeValue] = ()
@@ -113,7 +129,14 @@ def text_of_row(row: Any, records: Sequence[bytes]) -> SpanText:
         # One span that cannot be read must not keep all later ones from being found.
         logger.exception("a span cannot be read for the text index", extra={"trace_id": row.trace_id})
         body = folded(row.name)
-    return SpanText(trace_id=row.trace_id, span_id=row.span_id, start_ns=row.start_ns, body=body, values=values)
+    return SpanText(
+        trace_id=row.trace_id,
+        span_id=row.span_id,
+        start_ns=row.start_ns,
+        body=body,
+        values=(*values, resource_mark(row.resource_key)),
+        resource_key=row.resource_key,
+    )
 
 
 def _keys(packed: bytes) -> Iterator[tuple[str, str, int]]:

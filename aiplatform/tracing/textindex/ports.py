@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiplatform.core.scope import Scope
 
 if TYPE_CHECKING:
-    from aiplatform.storage.database import Database
+    from aiplatform.storage.database import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,9 @@ class IndexSql(Protocol):
     values: str
     """Table of the values that each name has had: `value_id`, `name`, `text`, `number`."""
 
+    resources: str
+    """Table of the values that each resource has: `value_id`, and `resource_id`, the value that stands for it."""
+
     def spans_with_values(self, values: str, where: str, *, is_probe: bool) -> str:
         """Spans (`trace_id`, `span_id`) that have one of some values.
 
@@ -39,6 +42,13 @@ class IndexSql(Protocol):
 
     def spans_with_words(self, scope: Scope, query: str, where: str, prefix: str) -> tuple[str, dict[str, Any]]:
         """Spans in which all words of a query occur, and the statement's parameters, named with a prefix."""
+        ...
+
+    def few_with_words(self, tx: Transaction, query: str, limit: int) -> Sequence[tuple[str, str]] | None:
+        """Trace and span ids of the spans in which all words of a query occur, asked beforehand.
+
+        None where there are more than `limit`, or where the statement itself is as quick.
+        """
         ...
 
     def contains(self, text: str, part: str) -> str:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete, func, select, text
 
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database, Transaction
-from aiplatform.storage.tables.tracing import attribute_values, span_attributes, span_texts
-from aiplatform.tracing.attribute_values import AttributeValue
+from aiplatform.storage.rls import WORDS_SETTING
+from aiplatform.storage.tables.tracing import attribute_values, resource_values, span_attributes, span_texts
+from aiplatform.tracing.attribute_values import AttributeValue, resource_mark
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.query.regex import postgres_form
 from aiplatform.tracing.store.statements import IN_PROJECT, rows, run
-from aiplatform.tracing.textindex.changes import Change, SpanText, forget, gone, oldest_changes, texts
+from aiplatform.tracing.textindex.changes import (
+    Change,
+    SpanText,
+    forget,
+    gone,
+    oldest_changes,
+    resources,
+    texts,
+)
 from aiplatform.tracing.textindex.ports import IndexSql, Matches
 from aiplatform.tracing.words import read_query, words_of
 
@@ -60,7 +70,7 @@ class PostgresTextIndex:
             "AND t.start_ns BETWEEN :from_ns AND :to_ns ORDER BY t.start_ns DESC LIMIT :limit"
         )
         latest = 2**63 - 1 if to_ns is None else to_ns + DAY_NS
-        with self._database.read(scope) as tx:
+        with self._database.read(scope) as tx, wanting_words(tx, parameters):
             found = rows(tx, sql, from_ns=from_ns or 0, to_ns=latest, limit=MAX_MATCHES + 1, **parameters)
         trace_ids = [row.trace_id for row in found]
         return Matches(trace_ids=tuple(dict.fromkeys(trace_ids[:MAX_MATCHES])), is_cut=len(trace_ids) > MAX_MATCHES)
@@ -77,7 +87,7 @@ class PostgresTextIndex:
     def delete(self, scope: Scope) -> None:
         """Forget everything of a scope."""
         with self._database.transaction(scope) as tx:
-            for table in (span_texts, span_attributes, attribute_values):
+            for table in (span_texts, span_attributes, resource_values, attribute_values):
                 tx.execute(delete(table))
 
     def close(self) -> None:
@@ -100,6 +110,7 @@ class PostgresTextIndex:
                     for item in found
                 ]
                 tx.raw(_UPSERT, values)
+                _put_resources(tx, {item.resource_key for item in found})
                 _put_attributes(tx, found)
             removed = gone(change.keys, found)
             if removed:
@@ -107,6 +118,19 @@ class PostgresTextIndex:
                 for sql in _REMOVE:
                     tx.raw(sql, [{**project, "trace_id": trace, "span_id": span} for trace, span in removed])
         return len(found) + len(removed)
+
+
+@contextmanager
+def wanting_words(tx: Transaction, parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Let the statements of a block see only rows of `span_texts` that hold the words of `words_condition`.
+
+    They find those by the index, which a condition of their own cannot use; see `storage.rls`.
+    """
+    say = func.set_config(WORDS_SETTING, " ".join(parameters.get("words", ())), True)
+    tx.execute(select(say))
+    yield
+    # Not where a statement failed: the transaction takes no further one, and the setting ends with it.
+    tx.execute(select(func.set_config(WORDS_SETTING, "", True)))
 
 
 def words_condition(query: str, table: str, prefix: str = "") -> tuple[str, dict[str, Any]]:
@@ -138,15 +162,33 @@ def _put_attributes(tx: Transaction, found: Sequence[SpanText]) -> None:
             value_id = value.value_id(tx.scope)
             values[value_id] = value
             postings.append((value_id, item.trace_id, item.span_id))
+    _put_values(tx, values)
+    tx.insert_rows(span_attributes, ("value_id", "trace_id", "span_id"), postings)
+
+
+def _put_resources(tx: Transaction, keys: Iterable[str]) -> None:
+    """What resources say that are met for the first time: of all others a span has the mark already."""
+    ids = {resource_mark(key).value_id(tx.scope): key for key in keys}
+    sql = f"SELECT value_id FROM attribute_values WHERE {IN_PROJECT} AND value_id = ANY(:ids)"  # noqa: S608 - constants
+    for row in rows(tx, sql, ids=list(ids)):
+        del ids[row.value_id]
+    said = resources(tx, ids.values()) if ids else {}
+    values = {value.value_id(tx.scope): value for found in said.values() for value in found}
+    _put_values(tx, values)
+    pairs = [(value.value_id(tx.scope), resource_id) for resource_id, key in ids.items() for value in said.get(key, ())]
+    tx.insert_rows(resource_values, ("value_id", "resource_id"), pairs)
+
+
+def _put_values(tx: Transaction, values: Mapping[int, AttributeValue]) -> None:
     rows_ = [(value_id, value.name, value.text, value.number) for value_id, value in sorted(values.items())]
     tx.insert_rows(attribute_values, ("value_id", "name", "text", "number"), rows_)
-    tx.insert_rows(span_attributes, ("value_id", "trace_id", "span_id"), postings)
 
 
 class _PostgresSql:
     """The index in tables beside the spans."""
 
     values = "attribute_values"
+    resources = "resource_values"
 
     def spans_with_values(self, values: str, where: str, *, is_probe: bool) -> str:
         """Spans that have one of some values."""
@@ -163,6 +205,17 @@ class _PostgresSql:
             f"AND t.project_id = :project_id AND {condition}{where.format(table='t')}"
         )
         return sql, parameters
+
+    def few_with_words(self, tx: Transaction, query: str, limit: int) -> Sequence[tuple[str, str]] | None:
+        """Spans in which all words of a query occur; None where there are more than `limit`."""
+        condition, parameters = words_condition(query, "t")
+        sql = (
+            f"SELECT t.trace_id, t.span_id FROM span_texts t WHERE {IN_PROJECT} AND {condition} "  # noqa: S608 - constants
+            "LIMIT :limit"
+        )
+        with wanting_words(tx, parameters):
+            found = rows(tx, sql, limit=limit + 1, **parameters)
+        return None if len(found) > limit else [(row.trace_id, row.span_id) for row in found]
 
     def contains(self, text: str, part: str) -> str:
         """Whether a part occurs in a text, ASCII letters in either case."""

@@ -10,16 +10,25 @@ import sqlite3
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
 from aiplatform.core.scope import Scope
-from aiplatform.storage.database import Database
+from aiplatform.storage.database import Database, Transaction
+from aiplatform.tracing.attribute_values import AttributeValue, resource_mark
 from aiplatform.tracing.model import DAY_NS
-from aiplatform.tracing.textindex.changes import Change, SpanText, forget, gone, oldest_changes, texts
+from aiplatform.tracing.textindex.changes import (
+    Change,
+    SpanText,
+    forget,
+    gone,
+    oldest_changes,
+    resources,
+    texts,
+)
 from aiplatform.tracing.textindex.ports import IndexSql, Matches
 from aiplatform.tracing.textindex.reading import FOUND_FUNCTION, add_functions, open_reader
 from aiplatform.tracing.words import Term, index_form, read_query
@@ -45,6 +54,10 @@ CREATE INDEX IF NOT EXISTS {at}ix_values_text ON attribute_values (tenant_id, pr
 CREATE INDEX IF NOT EXISTS {at}ix_values_number ON attribute_values (tenant_id, project_id, name, number);
 CREATE TABLE IF NOT EXISTS {at}doc_values (
     value_id INTEGER NOT NULL, doc_id INTEGER NOT NULL, PRIMARY KEY (value_id, doc_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {at}resource_values (
+    tenant_id TEXT NOT NULL, project_id TEXT NOT NULL, value_id INTEGER NOT NULL, resource_id INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, project_id, value_id, resource_id)
 ) WITHOUT ROWID;
 """
 _SCHEMA_NAME: Final = "textindex"
@@ -113,8 +126,8 @@ class SqliteTextIndex:
             docs = connection.execute(f"SELECT {columns} FROM docs WHERE {where}", values)  # noqa: S608 - constants
             for doc_id, tenant_id, project_id, body, value_ids in docs.fetchall():
                 _take_out(connection, doc_id, Scope(tenant_id=tenant_id, project_id=project_id), body, value_ids)
-            connection.execute(f"DELETE FROM docs WHERE {where}", values)  # noqa: S608 - constants
-            connection.execute(f"DELETE FROM attribute_values WHERE {where}", values)  # noqa: S608 - constants
+            for table in ("docs", "attribute_values", "resource_values"):
+                connection.execute(f"DELETE FROM {table} WHERE {where}", values)  # noqa: S608 - constants
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
@@ -148,8 +161,9 @@ class SqliteTextIndex:
     def _take_in(self, connection: sqlite3.Connection, change: Change) -> int:
         with self._database.read(change.scope) as tx:
             found = texts(tx, change.keys)
-        for text in found:
-            _put(connection, change.scope, text)
+            fresh = _unknown(connection, change.scope, {text.resource_key for text in found})
+            said = resources(tx, fresh) if fresh else {}
+        put_texts(connection, change.scope, found, said)
         removed = gone(change.keys, found)
         for trace_id, span_id in removed:
             _remove(connection, change.scope, trace_id, span_id)
@@ -198,8 +212,15 @@ def attach_index(connection: sqlite3.Connection) -> None:
     add_functions(connection)
 
 
-def put_texts(connection: sqlite3.Connection, scope: Scope, found: Iterable[SpanText]) -> None:
-    """Take spans into an index that was attached to this connection."""
+def put_texts(
+    connection: sqlite3.Connection,
+    scope: Scope,
+    found: Iterable[SpanText],
+    said: Mapping[str, Sequence[AttributeValue]],
+) -> None:
+    """Take spans into an index, and what their resources say, by their keys."""
+    for resource_key, values in said.items():
+        _put_resource(connection, scope, resource_key, values)
     for text in found:
         _put(connection, scope, text)
 
@@ -214,6 +235,38 @@ def _add_column(connection: sqlite3.Connection) -> None:
     except sqlite3.OperationalError as error:
         if "duplicate column" not in str(error):  # another process was faster
             raise
+
+
+def _unknown(connection: sqlite3.Connection, scope: Scope, resource_keys: Iterable[str]) -> list[str]:
+    """The resources that are met for the first time: of all others a span has the mark already."""
+    ids = {resource_mark(key).value_id(scope): key for key in resource_keys}
+    signs = ", ".join("?" * len(ids))
+    known = connection.execute(f"SELECT value_id FROM attribute_values WHERE value_id IN ({signs})", list(ids))  # noqa: S608
+    for (value_id,) in known.fetchall():
+        del ids[value_id]
+    return list(ids.values())
+
+
+def _put_resource(
+    connection: sqlite3.Connection, scope: Scope, resource_key: str, values: Sequence[AttributeValue]
+) -> None:
+    owner, resource_id = (scope.tenant_id, scope.project_id), resource_mark(resource_key).value_id(scope)
+    _put_values(connection, scope, {value.value_id(scope): value for value in values})
+    connection.executemany(
+        "INSERT OR IGNORE INTO resource_values (tenant_id, project_id, value_id, resource_id) VALUES (?, ?, ?, ?)",
+        [(*owner, value.value_id(scope), resource_id) for value in values],
+    )
+
+
+def _put_values(connection: sqlite3.Connection, scope: Scope, values: Mapping[int, AttributeValue]) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO attribute_values (value_id, tenant_id, project_id, name, text, number) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (value_id, scope.tenant_id, scope.project_id, value.name, value.text, value.number)
+            for value_id, value in values.items()
+        ],
+    )
 
 
 def _put(connection: sqlite3.Connection, scope: Scope, text: SpanText) -> None:
@@ -241,12 +294,7 @@ def _put(connection: sqlite3.Connection, scope: Scope, text: SpanText) -> None:
         "INSERT INTO words (rowid, scope, body) VALUES (?, ?, ?)",
         (made.lastrowid, _scope_word(scope), index_form(text.body)),
     )
-    owner = (scope.tenant_id, scope.project_id)
-    connection.executemany(
-        "INSERT OR IGNORE INTO attribute_values (value_id, tenant_id, project_id, name, text, number) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
-        [(value_id, *owner, value.name, value.text, value.number) for value_id, value in values.items()],
-    )
+    _put_values(connection, scope, values)
     connection.executemany(
         "INSERT OR IGNORE INTO doc_values (value_id, doc_id) VALUES (?, ?)",
         [(value_id, made.lastrowid) for value_id in values],
@@ -304,6 +352,7 @@ class _SqliteSql:
     """The index in a second file, attached to the reader's connections."""
 
     values = f"{_SCHEMA_NAME}.attribute_values"
+    resources = f"{_SCHEMA_NAME}.resource_values"
 
     def spans_with_values(self, values: str, where: str, *, is_probe: bool) -> str:
         """Spans that have one of some values."""
@@ -327,6 +376,10 @@ class _SqliteSql:
         if not terms:
             return f"{found} AND FALSE", {}
         return f"{found} AND w.words MATCH :{prefix}words", {f"{prefix}words": _match(scope, terms)}
+
+    def few_with_words(self, tx: Transaction, query: str, limit: int) -> Sequence[tuple[str, str]] | None:
+        """None: the statement reads the index of words itself."""
+        return None
 
     def contains(self, text: str, part: str) -> str:
         """Whether a part occurs in a text, ASCII letters in either case."""

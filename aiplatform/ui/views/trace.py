@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiplatform.core.i18n import N_
-from aiplatform.tracing.model import Message, Passage, SpanDetail, SpanRow, Status, TraceTree
+from aiplatform.tracing.content_model import Message, Passage
+from aiplatform.tracing.model import SpanDetail, SpanRow, Status, TraceTree
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import Bar, Tick, bar_for, time_ticks
 

@@ -8,26 +8,19 @@ from pathlib import Path
 import uvicorn
 
 from aiplatform.core.settings import Settings
-from aiplatform.registry.mlflow_app import MlflowStore, build_mlflow_app, mlflow_database_url
-from aiplatform.registry.sealing import CallerSeal
-from aiplatform.storage.database import Database
-from aiplatform.tenancy.auth import Authenticator
-from aiplatform.tenancy.middleware import AuthenticationMiddleware
-from aiplatform.tracing.mlflow_traces import MlflowTraces
-from aiplatform.tracing.service import Traces
+from aiplatform.gateway.mlflow_app import build_mlflow
+from aiplatform.gateway.services import Services
 
 
 def main(database_url: str, folder: Path, secret: str) -> None:
-    """Serve until ended; prints the port."""
-    settings = Settings(data_dir=folder)
-    database = Database(database_url)
-    authenticator = Authenticator(database)
-    app = build_mlflow_app(
-        MlflowStore(database_url=mlflow_database_url(database_url), artifacts_url=(folder / "files").as_uri()),
-        protect=lambda inner: AuthenticationMiddleware(inner, authenticator, settings),
-        seal=CallerSeal(secret),
-        traces=MlflowTraces(Traces(database), database),
+    """Serve until ended; prints the port. Requests of OTLP may hold 1 MiB."""
+    home = folder / "mlflow-home"
+    (home / "state").mkdir(parents=True)
+    (home / "state" / "control-secret").write_text(secret)
+    settings = Settings.model_validate(
+        {"data_dir": home, "database": {"url": database_url}, "ingest": {"max_body_mb": 1}}
     )
+    app = build_mlflow(Services(settings))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
     sockets = [config.bind_socket()]
     sockets[0].listen()  # before the port is told: who comes at once waits instead of being refused

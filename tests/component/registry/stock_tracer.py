@@ -96,7 +96,9 @@ def use() -> dict[str, Any]:
             "tags.env = 'prod' AND tags.reviewed = 'yes'",
             "metadata.build = '7'", "span.name LIKE 'look%'", "span.type = 'CHAT_MODEL'", "feedback.quality < 0.5",
             "feedback.quality > 0.5", "feedback.polite = 'true'", "timestamp_ms > 0 AND execution_time_ms >= 0",
-            "tags.reviewed IS NULL", "trace.text LIKE '%巴黎%'", f"request_id = '{first}'",
+            "tags.reviewed IS NULL", "trace.text LIKE '%巴黎%'", "name RLIKE '^ans'",
+            "tags.env ILIKE 'PROD'", "span.attributes.tier = 'gold'", "span.attributes.tier LIKE 'go%'",
+            "expectation.expected IS NOT NULL", "metadata.`mlflow.trace.session` = 's-1'", f"request_id = '{first}'",
         )
     }  # fmt: skip
     page = client.search_traces(locations=[experiment.experiment_id], max_results=1, order_by=["timestamp_ms ASC"])
@@ -150,6 +152,20 @@ def look(trace_id: str, experiment_id: str) -> dict[str, Any]:
     return seen
 
 
+def read(trace_id: str) -> dict[str, Any]:
+    trace = MlflowClient().get_trace(trace_id)
+    return {
+        "spans": [{"name": span.name, "in": span.inputs, "out": span.outputs} for span in trace.data.spans],
+        "events": [[event.name for event in span.events] for span in trace.data.spans],
+    }
+
+
 if __name__ == "__main__":
-    found = use() if sys.argv[1] == "use" else look(*sys.argv[2:])
+    match sys.argv[1:]:
+        case ["look", trace_id, experiment_id]:
+            found = look(trace_id, experiment_id)
+        case ["read", trace_id]:
+            found = read(trace_id)
+        case _:
+            found = use()
     print("RESULT", json.dumps(found))

@@ -1,5 +1,6 @@
 """Traces of unmodified MLflow clients, over HTTP, from another process: they rest in the platform's own store."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -9,11 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from aiplatform.tenancy.permissions import Role
-from aiplatform.testing.otlp import export_request, make_span
+from aiplatform.testing.otlp import export_request, logs_request, make_record, make_span, trace_id_of
 from aiplatform.tracing.model import ScoreSource, TraceFilter
 from aiplatform.tracing.service import Traces
+from aiplatform.tracing.signals import read_logs
+from aiplatform.tracing.values import any_value
 from tests.component.registry.conftest import HostedMlflow
 
 
@@ -174,10 +179,41 @@ def test_traces_of_other_emitters_read_like_mlflows(hosted: HostedMlflow) -> Non
             json={"locations": [{"mlflow_experiment": {"experiment_id": "0"}}], "filter": "name = 'chat'"},
         ).json()["traces"]
         whole = http.get("/api/3.0/mlflow/traces/get", params={"trace_id": found[0]["trace_id"]}).json()["trace"]
-    attributes = {each["key"]: each["value"]["string_value"] for each in whole["spans"][0]["attributes"]}
+    attributes = {
+        each["key"]: any_value(json_format.ParseDict(each["value"], AnyValue()))
+        for each in whole["spans"][0]["attributes"]
+    }
     assert attributes["mlflow.spanType"] == "CHAT_MODEL"
-    assert json.loads(attributes["mlflow.spanInputs"]) == [{"role": "user", "content": "hi"}]
+    assert attributes["mlflow.spanInputs"] == [{"role": "user", "content": "hi"}]
     assert attributes["gen_ai.request.model"] == "m"
+
+
+def test_a_stock_client_reads_what_was_said_in_log_records(hosted: HostedMlflow, traces: Traces) -> None:
+    caller = hosted.platform.caller(tenant="loggers")
+    span = make_span(1, trace=93, name="chat", attributes={"gen_ai.operation.name": "chat", "gen_ai.system": "openai"})
+    traces.ingest(caller.scope, export_request([span]).SerializeToString())
+    asked = make_record("gen_ai.user.message", {"content": "退款在哪里？"}, trace=93)
+    said = make_record(
+        "gen_ai.choice", {"message": {"role": "assistant", "content": "On its way."}}, trace=93, at_ns=2_000
+    )
+    for export in read_logs(logs_request([asked, said]), caller, 10, None, traces.redaction.of):
+        traces.incoming.submit(export).result()
+    seen = stock_tracer(hosted, hosted.platform.key(tenant="loggers"), "read", f"tr-{trace_id_of(93).hex()}")
+    assert seen["spans"] == [
+        {"name": "chat", "in": [{"role": "user", "content": "退款在哪里？"}],
+         "out": [{"role": "assistant", "content": "On its way."}]}
+    ]  # fmt: skip
+    assert seen["events"] == [["gen_ai.user.message", "gen_ai.choice"]]
+
+
+def test_spans_under_the_prefix_are_bound_by_the_settings_too(hosted: HostedMlflow) -> None:
+    headers = {"authorization": f"Bearer {hosted.platform.key(tenant='large')}"}
+    address = f"{hosted.url}/mlflow/v1/traces"
+    for size, status in ((2**20 - 2**12, 200), (2**20 + 2**12, 413)):
+        body = export_request([make_span(1, trace=94, attributes={"x": "x" * size})]).SerializeToString()
+        for encoding, sent in (("identity", body), ("gzip", gzip.compress(body))):
+            more = {"content-type": "application/x-protobuf", "content-encoding": encoding}
+            assert httpx.post(address, content=sent, headers={**headers, **more}).status_code == status
 
 
 def test_a_viewer_reads_traces_and_changes_none(hosted: HostedMlflow, used: dict[str, Any]) -> None:

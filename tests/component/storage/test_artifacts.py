@@ -103,7 +103,7 @@ def test_a_path_that_could_lead_elsewhere_is_refused(store: ArtifactStore, path:
             act(OURS, path)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.text(alphabet=st.sampled_from("./\\a\0é~%:")))
 def test_no_path_leaves_the_projects_folder(tmp_path: Path, path: str) -> None:
     store = ArtifactStore(str(tmp_path / "root"))

@@ -20,18 +20,28 @@ from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database
 from aiplatform.storage.days import drop_empty_days
 from aiplatform.storage.tables.tenancy import audit_events
-from aiplatform.storage.tables.tracing import scores, span_changes, span_texts, spans
+from aiplatform.storage.tables.tracing import scores, span_changes, span_logs, span_texts, spans
 from aiplatform.storage.tables.tracing import traces as traces_table
+from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Role
 from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
-from aiplatform.testing.otlp import SECOND_NS, export_request, make_span, trace_id_of
+from aiplatform.testing.otlp import (
+    SECOND_NS,
+    export_request,
+    logs_request,
+    make_record,
+    make_span,
+    trace_id_of,
+)
 from aiplatform.tracing import api
 from aiplatform.tracing.model import DAY_NS, ScoreSource, TraceFilter
 from aiplatform.tracing.retention import read_retention, to_go
 from aiplatform.tracing.routes import build_routes
 from aiplatform.tracing.service import Traces
-from aiplatform.tracing.store import removal, statements
+from aiplatform.tracing.signals import read_logs
+from aiplatform.tracing.store import orphans, removal, statements
+from aiplatform.tracing.store.policies import PolicyKind, put_policy
 from aiplatform.tracing.store.writing import ERASED
 
 SCOPE = Scope(tenant_id="default", project_id="default")
@@ -136,6 +146,103 @@ def test_rules_keep_errors_slow_and_costly_traces(turned: Traces, admin: Client,
     admin.put("/api/v1/retention", policy)
     assert turned.retention.run().num_traces == preview["num_traces"]
     assert names(turned) == {"t2", "t3", "t4"}
+
+
+@pytest.mark.parametrize(
+    ("currency", "kept"), [(None, {"dollars", "mixed", "before currencies"}), ("CNY", {"yuan", "much mixed"})]
+)
+def test_a_costly_trace_is_kept_by_what_it_cost_in_one_currency(
+    turned: Traces, admin: Client, clock: FakeClock, currency: str | None, kept: set[str]
+) -> None:
+    costs: dict[str, dict[str, Any]] = {
+        "dollars": {"cost": 0.6, "currency": "USD"},
+        "few dollars": {"cost": 0.4, "currency": "USD"},
+        "yuan": {"cost": 0.6, "currency": "CNY"},
+        "mixed": {"cost": None, "currency": None, "costs": '{"CNY": 0.4, "USD": 0.6}'},
+        "much mixed": {"cost": None, "currency": None, "costs": '{"CNY": 0.6, "EUR": 9.0}'},
+        "before currencies": {"cost": 0.6, "currency": None},
+        "nothing": {"cost": None, "currency": None},
+    }
+    ingest(turned, *(aged(clock, 50, number) for number in range(1, len(costs) + 1)))
+    with turned._database.transaction(SCOPE) as tx:
+        for number, (name, values) in enumerate(costs.items(), start=1):
+            tx.execute(update(traces_table).where(traces_table.c.name == f"t{number}").values(name=name, **values))
+    policy: dict[str, Any] = {"keep_days": 30, "keep_costlier_than": 0.5}
+    if currency is not None:
+        policy["keep_costlier_currency"] = currency
+    admin.put("/api/v1/retention", policy)
+    assert admin.get("/api/v1/retention")["in_force"]["keep_costlier_currency"] == (currency or "USD")
+    turned.retention.run()
+    assert names(turned) == kept
+
+
+def test_a_policy_of_before_there_was_a_currency_means_dollars(turned: Traces, admin: Client) -> None:
+    with turned._database.transaction(Scope(tenant_id="default")) as tx:
+        form = {"keep_days": 7.0, "keep_costlier_than": 2.0}
+        put_policy(tx, PolicyKind.RETENTION, "", form, principal="user:lin", now_ns=1)
+    found = admin.get("/api/v1/retention")["in_force"]
+    assert (found["keep_costlier_than"], found["keep_costlier_currency"]) == (2.0, "USD")
+    with pytest.raises(InvalidError):
+        admin.put("/api/v1/retention", {"keep_days": 1, "keep_costlier_than": 1, "keep_costlier_currency": "usd'"})
+
+
+def records(service: Traces, scope: Scope = SCOPE) -> list[tuple[int, int]]:
+    """Trace and day of the log records of a scope."""
+    with service._database.read(scope) as tx:
+        found = tx.execute(select(span_logs.c.trace_id, span_logs.c.day).order_by(span_logs.c.trace_id)).fetchall()
+    return [(int(row.trace_id[-4:], 16), row.day) for row in found]
+
+
+def say(service: Traces, clock: FakeClock, days: float, *numbers: int, scope: Scope = SCOPE) -> None:
+    """Log records of that age, one a trace."""
+    at_ns = clock.now_ns() - round(days * DAY_NS)
+    sent = [make_record("gen_ai.user.message", {"content": "hi"}, trace=n, span=n, at_ns=at_ns) for n in numbers]
+    caller = Caller(tenant_id=scope.tenant_id, project_id=scope.project_id or "", principal="p", role=Role.DEVELOPER)
+    for export in read_logs(logs_request(sent), caller, clock.now_ns(), None, service.redaction.of):
+        service.incoming.submit(export).result()
+
+
+def test_log_records_whose_span_never_came_go_by_their_own_day(
+    turned: Traces, admin: Client, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "TRACES_AT_ONCE", 2)
+    say(turned, clock, 50, 1, 2, 3, 4, 5)
+    say(turned, clock, 5, 3, 6)
+    say(turned, clock, 50, 7, scope=LAB)
+    say(turned, clock, 50, 8, scope=RIVAL)
+    ingest(turned, aged(clock, 50, 4, error="kept by a rule"), aged(clock, 50, 5))
+    young = (clock.now_ns() - 5 * DAY_NS) // DAY_NS
+    old = (clock.now_ns() - 50 * DAY_NS) // DAY_NS
+    assert turned.retention.run().num_traces == 0
+    assert len(records(turned)) == 7, "no policy, nothing goes"
+    admin.put("/api/v1/retention", {"keep_days": 30, "keep_errors": True})
+    turned.retention.run()
+    assert records(turned) == [(3, young), (4, old), (6, young)]
+    assert records(turned, LAB) == [], "a project that has log records alone"
+    assert records(turned, RIVAL) == [(8, old)], "another tenant, which has no policy"
+    clock.advance(27 * DAY_S)
+    turned.retention.run()
+    assert records(turned) == [(4, old)]
+
+
+def test_a_sweep_goes_on_where_the_time_of_a_run_ended(
+    turned: Traces, admin: Client, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "TRACES_AT_ONCE", 2)
+    say(turned, clock, 50, 1, 2, 3, 4, 5)
+    admin.put("/api/v1/retention", {"keep_days": 30})
+    real = orphans.remove_orphans
+
+    def slow(*arguments: Any, **more: Any) -> int:
+        clock.advance(61)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr("aiplatform.tracing.retention_service.remove_orphans", slow)
+    left = []
+    while records(turned):
+        turned.retention.run()
+        left.append(len(records(turned)))
+    assert left == [3, 1, 0]
 
 
 def test_a_sample_is_kept_by_the_rule_of_opentelemetry(turned: Traces, admin: Client, clock: FakeClock) -> None:

@@ -20,10 +20,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from sqlalchemy import select
 
+from aiplatform.core.errors import NotFoundError
 from aiplatform.core.scope import Scope
+from aiplatform.storage.database import Database
 from aiplatform.storage.tables.tracing import span_logs
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission, Role
@@ -39,10 +42,12 @@ from aiplatform.testing.otlp import (
 from aiplatform.tracing.export import ExportOrder
 from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.log_records import BAD_TIME, NO_RESULT, NO_SCORES, NO_SPAN, NOT_KEPT, joined
+from aiplatform.tracing.mlflow_traces import MlflowTraces
 from aiplatform.tracing.model import TraceFilter
 from aiplatform.tracing.service import Traces
 from aiplatform.tracing.signals import METRICS_ARE_DERIVED, read_logs
 from aiplatform.tracing.store.removal import mark_erased, remove_traces
+from aiplatform.tracing.values import any_value
 from tests.component.tracing.conftest import SCOPE, KeyNamesCaller
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -118,6 +123,23 @@ def test_messages_join_their_span_in_either_order(
     if not logs_first:
         assert send_logs(app, *conversation(old_names=old_names)) == (0, "")
     check_conversation(traces)
+
+
+@pytest.mark.parametrize("logs_first", [False, True])
+def test_mlflows_clients_are_told_what_log_records_say(
+    app: KeyNamesCaller, traces: Traces, database: Database, logs_first: bool
+) -> None:
+    for send in (lambda: send_logs(app, *conversation()), lambda: send_span(app))[:: 1 if logs_first else -1]:
+        send()
+    service = MlflowTraces(traces, database)
+    [told] = service.get(SCOPE, f"tr-{TRACE_ID}")["trace"]["spans"]
+    values = {pair["key"]: any_value(json_format.ParseDict(pair["value"], AnyValue())) for pair in told["attributes"]}
+    asked, answered = values["mlflow.spanInputs"], values["mlflow.spanOutputs"]
+    assert [message["content"] for message in asked] == ["Be brief.", "退款在哪里？", None, "shipped"]
+    assert asked[2]["tool_calls"][0]["function"]["name"] == "find"
+    assert answered == [{"role": "assistant", "content": "货已发出。"}]
+    with pytest.raises(NotFoundError):
+        service.get(Scope(tenant_id="zed", project_id="default"), f"tr-{TRACE_ID}")
 
 
 def test_a_replay_changes_nothing(app: KeyNamesCaller, traces: Traces) -> None:
@@ -295,7 +317,7 @@ def test_joining_nothing_leaves_the_bytes_and_order_of_time_is_the_callers(trace
     assert joined(raw, ()) is raw
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.sampled_from(list(permutations(range(4)))), trace=st.integers(2, 2**40))
 def test_any_order_of_spans_and_records_gives_one_result(
     app: KeyNamesCaller, traces: Traces, order: tuple[int, ...], trace: int

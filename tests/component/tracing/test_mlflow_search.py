@@ -7,8 +7,11 @@ import pytest
 from aiplatform.core.errors import InvalidError, NotFoundError
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database
+from aiplatform.tenancy.permissions import Role
+from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.otlp import SECOND_NS, export_request, make_span, trace_id_of
 from aiplatform.tracing.mlflow_traces import MlflowTraces
+from aiplatform.tracing.routes import build_routes
 from aiplatform.tracing.service import Traces
 from tests.component.tracing.conftest import SCOPE
 
@@ -27,8 +30,22 @@ def mlflow(traces: Traces, database: Database) -> MlflowTraces:
     spans = [
         make_span(1, trace=1, name="Answer", start_ns=START_NS, attributes={"mlflow.spanType": "CHAIN"}),
         make_span(2, trace=1, parent=1, name="call", start_ns=START_NS, attributes={"mlflow.spanType": "CHAT_MODEL"}),
-        make_span(3, trace=2, name="look up", start_ns=START_NS + SECOND_NS, error="no page"),
-        make_span(4, trace=3, name="answer", start_ns=START_NS + 2 * SECOND_NS, duration_ns=90 * SECOND_NS),
+        make_span(
+            3,
+            trace=2,
+            name="look up",
+            start_ns=START_NS + SECOND_NS,
+            error="no page",
+            attributes={"http.status_code": 503, "db.system": "pg*sql", "session.id": "s-2", "user.id": "lin"},
+        ),
+        make_span(
+            4,
+            trace=3,
+            name="answer",
+            start_ns=START_NS + 2 * SECOND_NS,
+            duration_ns=90 * SECOND_NS,
+            attributes={"http.status_code": 200, "we ird": "Line one\nline two", "input.value": "a late refund"},
+        ),
     ]
     traces.ingest(SCOPE, export_request(spans).SerializeToString())
     traces.ingest(OTHER, export_request([make_span(1, trace=1, name="foreign")]).SerializeToString())
@@ -91,6 +108,33 @@ def found(
         ("expectation.quality = 0.9", [3]),
         ("expectation.quality > 1", []),
         ("text LIKE '%no page%'", [2]),
+        ("text LIKE '%page no%'", []),
+        ("span.content ILIKE '%late%refund%'", [3]),
+        ("text LIKE '%refund%' AND text LIKE '%page%'", []),
+        ("text LIKE '%'", [3, 2, 1]),
+        ("name RLIKE '^[Aa]nswer$'", [3, 1]),
+        ("name RLIKE 'k u'", [2]),
+        ("tags.env RLIKE '^p.od$'", [1]),
+        ("feedback.str RLIKE 'in'", [3]),
+        ("span.name RLIKE '^c.ll$'", [1]),
+        ("span.type LIKE 'CHAT%'", [1]),
+        ("span.type RLIKE 'MODEL$'", [1]),
+        ("name LIKE 'an[s]wer'", []),
+        ("name LIKE 'answ_r'", [3]),
+        ("span.attributes.http.status_code = 503", [2]),
+        ("span.attributes.http.status_code >= 200", [3, 2]),
+        ("span.attributes.http.status_code != 503", [3]),
+        ("span.attributes.http.status_code IN ('503', '404')", [2]),
+        ("span.attributes.http.status_code NOT IN ('503')", [3]),
+        ("span.attributes.http.status_code IS NULL", [1]),
+        ("span.attributes.http.status_code IS NOT NULL AND span.attributes.db.system IS NULL", [3]),
+        ("span.attributes.db.system LIKE 'pg*%'", [2]),
+        ("span.attributes.db.system ILIKE 'PG_sql'", [2]),
+        ("span.attributes.db.system LIKE 'PG%'", []),
+        ("span.attributes.`we ird` RLIKE 'one.line'", [3]),
+        ("span.attributes.`we ird` LIKE 'Line%two'", [3]),
+        ("metadata.`mlflow.trace.session` = 's-2'", [2]),
+        ("metadata.mlflow.trace.user IS NULL", [3, 1]),
         ("status = 'OK' AND feedback.quality > 0.5 AND tags.env = 'prod'", [1]),
     ],
 )
@@ -98,6 +142,30 @@ def test_a_filter_finds_the_traces_for_which_it_holds(
     mlflow: MlflowTraces, filter_string: str, wanted: list[int]
 ) -> None:
     assert found(mlflow, filter_string) == wanted
+
+
+def test_both_filters_of_the_list_must_hold(mlflow: MlflowTraces, traces: Traces, platform: PlatformUnderTest) -> None:
+    platform.attach(build_routes(traces))
+
+    def listed(tenant: str = "acme", **params: str) -> list[int]:
+        answer = platform.client(Role.VIEWER, tenant=tenant).get("/api/v1/traces", params=params)
+        assert answer.status_code == 200, answer.text
+        return [int(item["trace_id"][-4:], 16) for item in answer.json()["items"]]
+
+    assert listed(filter_string="tags.env = 'prod' AND span.type = 'CHAT_MODEL'") == [1]
+    assert listed(filter_string="feedback.quality > 0") == [2, 1]
+    assert listed(filter_string="feedback.quality > 0", q="status:error") == [2]
+    # Both go to the index, with parameters of their own.
+    both = {"q": "attributes.db.system:pg* attributes.http.status_code:>100 page"}
+    assert listed(filter_string="span.attributes.http.status_code > 500 AND text LIKE '%no page%'", **both) == [2]
+    assert listed(filter_string="span.attributes.http.status_code < 500", **both) == []
+    assert listed(filter_string="name LIKE 'answ%'", q="duration > 1m") == [3]
+    assert listed("zed", filter_string="span.attributes.http.status_code > 0") == []
+    assert listed("zed", filter_string="tags.env IS NULL") == [1]
+    refused = platform.client(Role.VIEWER, tenant="acme").get(
+        "/api/v1/traces", params={"filter_string": "colour = 'x'"}
+    )
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "mlflow.filter_name")
 
 
 def test_an_experiment_holds_what_was_sent_into_it_and_0_all_the_rest(mlflow: MlflowTraces) -> None:

@@ -45,6 +45,11 @@ START_NS = 1_790_000_000 * SECOND_NS
 KINDS = {"llm": "LLM", "tool": "TOOL", "agent": "AGENT", "other": None}
 NAMES = ("agent", "chat", "Lookup", "内部", "100%", "a_b")
 REGIONS = ("eu", "US", "eu-west", "5", "50%")
+RESOURCES: tuple[dict[str, Any], ...] = (
+    {"service.version": 2, "region": "eu"},
+    {"service.version": "3", "region": "US"},
+    {},
+)
 WORDS = ("refund", "late", "内部错误", "timeout")
 EXPRESSIONS = ("^a", "k", "(?i)LOOK", "内", "[0-9]+%$", "^(eu|us)", "a.b")
 PATTERNS = ("a*", "*k*", "e*t", "50%*", "*", "EU", "a_*", "\\*")
@@ -65,6 +70,7 @@ class FakeSpan:
     metadata: dict[str, Any]
     words: str
     tokens: tuple[int, int] | None
+    resource: dict[str, Any] = field(default_factory=dict)
 
     def message(self, trace: int) -> SpanMessage:
         attributes = {**self.attributes, "input.value": self.words}
@@ -105,6 +111,7 @@ def a_trace(number: int, chance: random.Random) -> FakeTrace:
                 attributes=attributes, metadata={"region": chance.choice(REGIONS)} if chance.random() < 0.5 else {},
                 words=" ".join(chance.sample(WORDS, chance.randint(0, 2))),
                 tokens=(chance.randint(0, 5), chance.randint(0, 5)) if chance.random() < 0.5 else None,
+                resource=chance.choice(RESOURCES),
             )
         )  # fmt: skip
     scores: list[tuple[str, Any, int | None]] = []
@@ -123,7 +130,9 @@ def a_leaf(chance: random.Random, *, in_span: bool) -> Node:
 
     orderings = (Op.EQUAL, Op.NOT_EQUAL, Op.ABOVE, Op.AT_LEAST, Op.BELOW, Op.AT_MOST)
     texts = [name_is(Space.FIELD, "name"), name_is(Space.METADATA, "region"), name_is(Space.ATTRIBUTES, "code")]
+    texts.append(name_is(Space.RESOURCE, "region"))
     numbers = [name_is(Space.FIELD, "tokens"), name_is(Space.ATTRIBUTES, "code"), name_is(Space.SCORE, "relevance")]
+    numbers.append(name_is(Space.RESOURCE, "service.version"))
     numbers += [] if in_span else [name_is(Space.FIELD, "errors"), name_is(Space.FIELD, "spans")]
     value = chance.choice([*NAMES, *REGIONS, "late", "200", "x"])
     match chance.randrange(11):
@@ -238,6 +247,8 @@ class Oracle:
                 return [plain(item) for value in found for item in (value if isinstance(value, list) else [value])]
             case Space.METADATA:
                 return [each.metadata[name.name] for each in spans if name.name in each.metadata]
+            case Space.RESOURCE:
+                return [each.resource[name.name] for each in spans if name.name in each.resource]
             case Space.SCORE:
                 scores = [each for each in self.trace.scores if name.name in {"", each[0]}]
                 return [Scored(value) for _, value, of in scores if span is None or of == span.number]
@@ -353,9 +364,10 @@ def lower(text: str) -> str:
 
 
 def store(traces: Traces, scope: Scope, fakes: list[FakeTrace]) -> None:
-    spans = [span.message(fake.number) for fake in fakes for span in fake.spans]
-    result = traces.ingest(scope, export_request(spans).SerializeToString())
-    assert (result.accepted, result.rejected) == (len(spans), 0)
+    for resource in RESOURCES:
+        spans = [span.message(fake.number) for fake in fakes for span in fake.spans if span.resource == resource]
+        result = traces.ingest(scope, export_request(spans, resource=resource).SerializeToString())
+        assert (result.accepted, result.rejected) == (len(spans), 0)
     for fake in fakes:
         for index, (name, value, of) in enumerate(fake.scores):
             traces.add_score(
@@ -446,6 +458,41 @@ def test_the_same_attribute_is_found_by_its_own_tenant_and_project_alone(traces:
     assert traces.complete(SCOPE, "attributes.").items == ()
     put(traces, make_span(trace=7, start_ns=START_NS, attributes={"k": "v"}))
     assert found(traces, "attributes.k:v") == ["07"]
+
+
+def test_spans_are_found_by_the_resource_that_sent_them(traces: Traces) -> None:
+    def sent(number: int, resource: dict[str, Any], scope: Scope = SCOPE) -> None:
+        span = make_span(trace=number, start_ns=START_NS + number, attributes={"openinference.span.kind": "TOOL"})
+        traces.ingest(scope, export_request([span], resource=resource).SerializeToString())
+        traces.update_index()  # each by itself: the second one of a resource meets what the first one left
+
+    sent(1, {"service.version": "1.2", "host.name": "alpha", "process.command_args": ["run", "fast"]})
+    sent(2, {"service.version": "1.2", "host.name": "alpha", "process.command_args": ["run", "fast"]})
+    sent(3, {"service.version": "1.10", "host.name": "beta", "cpu": 8})
+    sent(4, {"service.version": "1.2"}, RIVAL)
+    assert found(traces, "resource.service.version:1.2") == ["01", "02"]
+    assert found(traces, 'resource.service.version:"1.10"') == ["03"]
+    assert found(traces, "resource.host.name:al*") == ["01", "02"]
+    assert found(traces, "resource.cpu >= 8") == found(traces, "has:resource.cpu") == ["03"]
+    assert found(traces, "NOT resource.cpu exists") == ["01", "02"]
+    assert found(traces, "resource.process.command_args:fast") == ["01", "02"]
+    assert found(traces, "span(kind:tool resource.host.name:beta)") == ["03"]
+    assert found(traces, "attributes.host.name:beta") == [], "it is no attribute of the span"
+    assert found(traces, "resource.service.version:1.2", RIVAL) == ["04"]
+    assert found(traces, "resource.host.name:alpha", RIVAL) == []
+
+    def texts(line: str, scope: Scope = SCOPE) -> list[str]:
+        return [each.text for each in traces.complete(scope, line).items]
+
+    assert texts("res") == ["resource."]
+    assert texts("resource.h") == ["resource.host.name"]
+    assert texts("resource.host.name:") == ["alpha", "beta"]
+    assert texts("resource.h", RIVAL) == []
+    traces.delete_scope(SCOPE)
+    assert found(traces, "resource.service.version:1.2") == []
+    assert found(traces, "resource.service.version:1.2", RIVAL) == ["04"]
+    sent(5, {"service.version": "1.2", "host.name": "alpha", "process.command_args": ["run", "fast"]})
+    assert found(traces, "resource.host.name:alpha") == ["05"], "its values were put down again"
 
 
 def test_suggestions_are_what_the_project_has(traces: Traces) -> None:

@@ -282,7 +282,7 @@ def _bodies(draw: st.DrawFn) -> bytes:
     return _damaged(draw, sound if kind == "damaged" else gzip.compress(sound, mtime=0))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from([signal.path for signal in SIGNALS]), headers=_HEADERS, body=_bodies())
 def test_any_bytes_are_answered_without_blame_on_the_platform(
     app: KeyNamesCaller, traces: Traces, path: str, headers: dict[str, str], body: bytes
@@ -306,7 +306,7 @@ def _odd_spans(draw: st.DrawFn) -> Span:
     return span
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(odd=st.lists(_odd_spans(), min_size=1, max_size=4), trace=st.integers(2**32, 2**60), data=st.data())
 def test_no_odd_span_takes_its_neighbours_along(
     app: KeyNamesCaller, traces: Traces, odd: list[Span], trace: int, data: st.DataObject

@@ -7,10 +7,12 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from aiplatform.core.scope import Scope
 from aiplatform.tenancy.permissions import Role
 from aiplatform.testing.otlp import SECOND_NS, export_request, make_span
+from aiplatform.tracing.pricing import Rates
 from aiplatform.tracing.routes import build_routes
 from tests.component.ui.world import World
 
@@ -63,6 +65,41 @@ def test_the_list_sums_up_sessions_the_one_seen_last_first(http: httpx.Client) -
     assert (one["num_traces"], one["num_users"], one["user_id"], one["num_errors"]) == (3, 2, "ada", 1)
     assert (one["first_ns"], one["last_ns"]) == (START_NS + 10 * SECOND_NS, START_NS + 30 * SECOND_NS)
     assert (one["total_tokens"], one["cost"], found["next"]) == (36, None, None)
+
+
+def test_costs_in_several_currencies_stand_apart(world: World, http: httpx.Client) -> None:
+    service = world.services.traces
+    for model, currency in (("dollars", "USD"), ("yuan", "CNY")):
+        service.prices.put(
+            SCOPE, model=model, currency=currency, rates=Rates(input=1000.0, output=0.0), principal="user:lin"
+        )
+
+    def called(model: str, trace: int, span: int, session: str = "s-paid") -> Span:
+        attributes = {
+            "gen_ai.operation.name": "chat", "gen_ai.request.model": model, "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.output_tokens": 1, "session.id": session,
+        }  # fmt: skip
+        return make_span(span, trace=trace, attributes=attributes, start_ns=START_NS)
+
+    spans = [
+        called("dollars", 821, 1),
+        called("yuan", 822, 1), called("yuan", 822, 2),
+        # Two traces of mixed currencies that cost exactly the same.
+        called("dollars", 823, 1), called("yuan", 823, 2),
+        called("dollars", 824, 1), called("yuan", 824, 2),
+        called("dollars", 825, 1, "s-other"),
+    ]  # fmt: skip
+    service.ingest(SCOPE, export_request(spans).SerializeToString())
+    found = {item["session_id"]: item for item in http.get("/api/v1/sessions").json()["items"]}
+    mixed, single = found["s-paid"], found["s-other"]
+    assert (mixed["cost"], mixed["currency"], mixed["costs"]) == (None, None, {"CNY": 4.0, "USD": 3.0})
+    assert (single["cost"], single["currency"], single["costs"]) == (1.0, "USD", {"USD": 1.0})
+    assert found["s-1"]["costs"] == {}
+    whole = http.get("/api/v1/sessions/s-paid").json()
+    assert whole["costs"] == mixed["costs"]
+    assert [turn["costs"] for turn in whole["turns"]][1:3] == [{"CNY": 2.0}, {"CNY": 1.0, "USD": 1.0}]
+    for page in ("sessions/s-paid", f"sessions?from={START_NS // 10**6}&to={START_NS // 10**6 + 1}"):
+        assert "¥4.00 + $3.00" in http.get(f"/default/default/{page}", headers=HTML).text
 
 
 def test_the_list_is_narrowed_and_walked_page_by_page(http: httpx.Client) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import (
     Column,
@@ -185,7 +185,7 @@ def answers(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
     return sorted((tuple(row) for row in result.all()), key=repr)
 
 
-many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=200)
 
 
 @many

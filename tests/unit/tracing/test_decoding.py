@@ -62,7 +62,7 @@ def taken_in(request: ExportTraceServiceRequest) -> Export:
     return export
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(spans(), max_size=4))
 def test_each_span_is_accepted_or_rejected_and_can_be_read_back(sent: list[Span]) -> None:
     export = taken_in(export_request(sent))
@@ -89,7 +89,7 @@ def test_each_span_is_accepted_or_rejected_and_can_be_read_back(sent: list[Span]
         json.dumps(detail.attributes, allow_nan=False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
     for media_type in ("application/x-protobuf", JSON):
@@ -114,7 +114,7 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(documents)
 def test_any_json_is_a_request_or_refused(document: Any) -> None:
     try:

@@ -53,7 +53,7 @@ def records(draw: st.DrawFn) -> LogRecord:
     return record
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(records(), max_size=4))
 def test_each_record_is_kept_or_counted_and_what_it_joins_can_be_read(sent: list[LogRecord]) -> None:
     (export,) = read_logs(logs_request(sent), CALLER, NOW_NS, None, None)
@@ -75,7 +75,7 @@ def test_each_record_is_kept_or_counted_and_what_it_joins_can_be_read(sent: list
 
 
 @given(st.lists(records(), max_size=6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_same_record_has_the_same_key_and_another_one_another(sent: list[LogRecord]) -> None:
     keys = {record.SerializeToString(deterministic=True): read_record(record, 1).log_key for record in sent}
     assert len(set(keys.values())) == len(keys)

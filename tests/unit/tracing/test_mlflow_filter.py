@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.tracing.mlflow_filter import Condition, Entity, conditions, orders
+from aiplatform.tracing.query import QueryError
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,13 @@ from aiplatform.tracing.mlflow_filter import Condition, Entity, conditions, orde
         ("metadata.mlflow.modelId = 'm'", Entity.METADATA, "mlflow.modelId", "=", "m"),
         ("span.type IN ('LLM', 'TOOL')", Entity.SPAN, "type", "IN", ("LLM", "TOOL")),
         ("feedback.quality > -0.5", Entity.FEEDBACK, "quality", ">", -0.5),
+        ("trace.name RLIKE '^a+$'", Entity.ATTRIBUTE, "name", "RLIKE", "^a+$"),
+        ("span.attributes.k = 'v'", Entity.SPAN_ATTRIBUTE, "k", "=", "v"),
+        ("span.attributes.http.status_code >= 500", Entity.SPAN_ATTRIBUTE, "http.status_code", ">=", 500.0),
+        ("span.attributes.`we ird` not in ('a', 'b')", Entity.SPAN_ATTRIBUTE, "we ird", "NOT IN", ("a", "b")),
+        ("span.attribute.k IS NULL", Entity.SPAN_ATTRIBUTE, "k", "IS NULL", None),
+        ("tags.attributes.k = 'v'", Entity.TAG, "attributes.k", "=", "v"),
+        ("metadata.`a.b` != 'a\\'b'", Entity.METADATA, "a.b", "!=", "a'b"),
         ("expectation.answer = 'it''s'", Entity.EXPECTATION, "answer", "=", "it's"),
     ],
 )
@@ -31,7 +39,7 @@ def test_a_comparison_is_read(text: str, entity: Entity, key: str, operator: str
     assert conditions(f"{text} AND {text}  and {text} ") == (wanted,) * 3
 
 
-@given(st.text(st.characters(exclude_characters="'\\", exclude_categories=["Cs"])))
+@given(st.text(st.characters(exclude_characters="'\\\0", exclude_categories=["Cs"])))
 def test_any_text_in_quotes_comes_out_as_it_is(value: str) -> None:
     (found,) = conditions(f"tags.a = '{value}'")
     assert found.value == value
@@ -49,12 +57,34 @@ def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
         "status", "status =", "status = OK", "status = 'OK' AND", "status = 'OK' name = 'x'",
         "status = 'OK' OR name = 'x'",
         "colour = 'red'", "span.colour = 'red'", "row.name = 'x'", "status > 'OK'", "timestamp_ms = 'now'", "name = 3",
-        "tags.a IN ('b')", "name IN 'b'", "name RLIKE 'x'", "text = 'x'", "AND", "name IN ('a' 'b')",
+        "tags.a IN ('b')", "name IN 'b'", "name RLIKE '(?=x)'", "text = 'x'", "AND", "name IN ('a' 'b')",
+        "span.attributes", "span.attributes.`` = 'x'", "span.attributes.k > 'x'", "span.attributes.k LIKE 3",
+        "span.content RLIKE 'x'", "trace.attributes.name = 'x'",
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused(text: str) -> None:
     with pytest.raises(InvalidError):
         conditions(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "reason"),
+    [
+        ("trace.colour = 'red'", 1, "mlflow.filter_name"),
+        ("status = 'OK' OR name = 'x'", 14, "mlflow.filter"),
+        ("status 'OK'", 8, "mlflow.filter"),
+        ("status = OK", 10, "mlflow.filter"),
+        ("name = 'x' AND status > 'OK'", 16, "mlflow.filter_operator"),
+        ("name = 'x' AND  name RLIKE '(?=x)'", 17, "query.expression"),
+        (" AND ".join(["name = 'x'"] * 101), 1500, "query.too_long"),
+        ("name = '" + "x" * 4000 + "'", 1, "query.too_long"),
+    ],
+)
+def test_a_refusal_names_its_column(text: str, column: int, reason: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        conditions(text)
+    assert (caught.value.fields["column"], caught.value.reason) == (column, reason)
+    assert caught.value.localized("zh_CN") != caught.value.localized("en")
 
 
 def test_nothing_asks_for_nothing() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from aiplatform.testing.otlp import any_value_of, make_span
 from aiplatform.tracing.arrival import read_span
-from aiplatform.tracing.model import Message, Part, SpanDetail, SpanKind
+from aiplatform.tracing.content_model import Message, Part
+from aiplatform.tracing.model import SpanDetail, SpanKind
 from aiplatform.tracing.normalise import read_detail
 from aiplatform.tracing.preview import previews
 from aiplatform.tracing.searchable import searchable_text

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aiplatform.testing.otlp import make_span
@@ -41,7 +41,6 @@ def found(*prices: Price, provider: str | None = "openai", model: str, at_ns: in
     return PriceBook(prices).find(provider, model, at_ns)
 
 
-@settings(deadline=None)
 @given(counts, counts, counts, counts, rates, rates, rates, rates)
 def test_a_cost_is_the_sum_of_its_parts_and_never_negative(
     given_: int, made: int, read: int, written: int, a: float | None, b: float | None, c: float | None, d: float | None
@@ -93,7 +92,6 @@ def test_a_price_belongs_to_who_bills_it() -> None:
     assert found(named, provider="scaleway", model="o") is named
 
 
-@settings(deadline=None)
 @given(st.permutations(range(4)))
 def test_the_price_of_a_day_is_the_newest_that_had_begun(order: list[int]) -> None:
     history = [price("m", valid_from_ns=number * 10 * DAY_NS) for number in range(1, 5)]

@@ -7,15 +7,16 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from aiplatform.testing.otlp import any_value_of, make_span
 from aiplatform.tracing.arrival import problem_with, read_span
+from aiplatform.tracing.content_model import Part
 from aiplatform.tracing.dialects import DIALECTS
-from aiplatform.tracing.model import Part, SpanDetail
+from aiplatform.tracing.model import SpanDetail
 from aiplatform.tracing.normalise import read_detail
 from aiplatform.tracing.semconv import FIELD_OF
 from aiplatform.tracing.store.rows import span_of
@@ -49,7 +50,6 @@ def detail(span: Span) -> SpanDetail:
     return read_detail(span_of(arrival, arrival.trace_id), arrival.raw, resource=b"", scope=b"")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(names, values), max_size=12))
 def test_whatever_stands_under_a_known_name_a_span_is_read_and_shown(pairs: list[tuple[str, Any]]) -> None:
     span = make_span()
@@ -127,7 +127,6 @@ def test_values_that_json_has_no_words_for_are_shown() -> None:
     assert (found["nested"], found["empty"], len(found["large"])) == ({"a": {"b": [1]}}, None, 5 * 2**20)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.integers() | st.text(max_size=5), max_size=3))
 def test_parts_of_any_unknown_type_go_round_whole(body: dict[str, Any]) -> None:
     part = {**body, "type": "never-heard-of"}
