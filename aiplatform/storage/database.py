@@ -145,6 +145,8 @@ class Database:
         self._entered = threading.local()
         if self._is_sqlite:
             _prepare_sqlite(self.engine)
+        else:
+            _prepare_postgres(self.engine)
 
     @property
     def dialect(self) -> str:
@@ -300,6 +302,17 @@ def _unavailable(problem: str) -> TransientError:
         retry_after_s=2.0,
         problem=problem,
     )
+
+
+def _prepare_postgres(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # A statement that comes again and again is prepared, and would after five times keep one plan for good: one
+        # that was made for nearly empty tables (those of a new installation, a new day's partition) walks through all
+        # of a tenant's rows for every span of a batch, until somebody analyses the table.
+        with connection.cursor() as cursor:
+            cursor.execute("SET plan_cache_mode = force_custom_plan")
+        connection.commit()
 
 
 def _prepare_sqlite(engine: Engine) -> None:

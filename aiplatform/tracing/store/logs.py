@@ -14,7 +14,7 @@ from aiplatform.tracing.arrival import Arrival
 from aiplatform.tracing.log_records import LogArrival, joined
 from aiplatform.tracing.model import DAY_NS, SpanKind
 from aiplatform.tracing.preview import previews
-from aiplatform.tracing.store.statements import rows
+from aiplatform.tracing.store.statements import each_by_key, rows
 
 COLUMNS: Final = ("trace_id", "span_id", "log_key", "day", "time_ns", "position", "raw")
 TELLING_KINDS: Final = frozenset({SpanKind.LLM.value, SpanKind.AGENT.value, SpanKind.CHAIN.value})
@@ -123,7 +123,7 @@ def _listed(tx: Transaction, keys: Sequence[SpanKey], table: str) -> tuple[str, 
         source = f"json_each(:keys) k CROSS JOIN {table} s ON s.trace_id = k.value ->> 0 AND s.span_id = k.value ->> 1"
         return source, {"keys": json.dumps(keys)}
     arrays = "CAST(:trace_ids AS text[]), CAST(:span_ids AS text[])"
-    source = f"unnest({arrays}) k(trace_id, span_id) JOIN {table} s USING (trace_id, span_id)"
+    source = f"unnest({arrays}) k(trace_id, span_id) {each_by_key(table, 'trace_id, span_id')}"
     return source, {"trace_ids": [key[0] for key in keys], "span_ids": [key[1] for key in keys]}
 
 

@@ -29,6 +29,22 @@ def listed(tx: Transaction, values: Iterable[str]) -> Any:
     return json.dumps(found) if tx.dialect == "sqlite" else found
 
 
+def each_by_key(table: str, columns: str) -> str:
+    """PostgreSQL's source `s` of a table's rows for the keys of `k`, looked up one by one, whatever the planner thinks.
+
+    Of a table that nobody has analysed yet it takes a tenant to have hardly any rows, and would join them all.
+
+    Args:
+        table: Which.
+        columns: Of the key, beside tenant and project; `k` has them too.
+    """
+    same = " AND ".join(f"t.{column.strip()} = k.{column.strip()}" for column in columns.split(","))
+    return (
+        f"CROSS JOIN LATERAL (SELECT * FROM {table} t WHERE t.tenant_id = :tenant_id "  # noqa: S608 - constants
+        f"AND t.project_id = :project_id AND {same} OFFSET 0) s"
+    )
+
+
 def rows(tx: Transaction, sql: str, **parameters: Any) -> Sequence[Any]:
     """All rows of a statement within the transaction's project."""
     return tx.raw(sql, {"project_id": project_of(tx), **parameters}).fetchall()

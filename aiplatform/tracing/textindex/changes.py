@@ -18,7 +18,7 @@ from aiplatform.tracing.attribute_values import AttributeValue, attribute_values
 from aiplatform.tracing.log_records import joined
 from aiplatform.tracing.searchable import text_of
 from aiplatform.tracing.store.logs import logs_of
-from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
+from aiplatform.tracing.store.statements import IN_PROJECT, any_of, each_by_key, listed, rows
 from aiplatform.tracing.words import folded
 
 KEY_BYTES = 28
@@ -86,7 +86,7 @@ def texts(tx: Transaction, keys: Sequence[tuple[str, str, int]]) -> list[SpanTex
         parameters = {"keys": json.dumps(keys)}
     else:
         arrays = "CAST(:trace_ids AS text[]), CAST(:span_ids AS text[]), CAST(:days AS integer[])"
-        source = f"unnest({arrays}) k(trace_id, span_id, day) JOIN spans s USING (trace_id, span_id, day)"
+        source = f"unnest({arrays}) k(trace_id, span_id, day) {each_by_key('spans', 'trace_id, span_id, day')}"
         trace_ids, span_ids, days = zip(*keys, strict=True)
         parameters = {"trace_ids": list(trace_ids), "span_ids": list(span_ids), "days": list(days)}  # type: ignore[dict-item]
     sql = (

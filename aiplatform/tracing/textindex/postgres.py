@@ -15,7 +15,7 @@ from aiplatform.storage.tables.tracing import attribute_values, resource_values,
 from aiplatform.tracing.attribute_values import AttributeValue, resource_mark
 from aiplatform.tracing.model import DAY_NS
 from aiplatform.tracing.query.regex import postgres_form
-from aiplatform.tracing.store.statements import IN_PROJECT, rows, run
+from aiplatform.tracing.store.statements import IN_PROJECT, each_by_key, rows
 from aiplatform.tracing.textindex.changes import (
     Change,
     SpanText,
@@ -42,6 +42,7 @@ _REMOVE: Final = tuple(
     "AND trace_id = :trace_id AND span_id = :span_id"
     for table in ("span_texts", "span_attributes")
 )
+_REMOVE_ATTRIBUTES: Final = _REMOVE[1]
 
 
 class PostgresTextIndex:
@@ -109,9 +110,10 @@ class PostgresTextIndex:
                     }
                     for item in found
                 ]
+                known = _indexed_before(tx, found)
                 tx.raw(_UPSERT, values)
                 _put_resources(tx, {item.resource_key for item in found})
-                _put_attributes(tx, found)
+                _put_attributes(tx, found, known)
             removed = gone(change.keys, found)
             if removed:
                 project = {"project_id": change.scope.project_id}
@@ -147,14 +149,22 @@ def words_condition(query: str, table: str, prefix: str = "") -> tuple[str, dict
     return " AND ".join([f"{table}.words @> CAST(:{prefix}words AS text[])", *conditions]), parameters
 
 
-def _put_attributes(tx: Transaction, found: Sequence[SpanText]) -> None:
-    """What the spans' attributes say now; what they said before is taken away first."""
-    arrays = "unnest(CAST(:trace_ids AS text[]), CAST(:span_ids AS text[])) k(trace_id, span_id)"
+def _indexed_before(tx: Transaction, found: Sequence[SpanText]) -> list[dict[str, Any]]:
+    """Keys of the spans that the index holds already: most spans come once."""
+    arrays = "unnest(CAST(:trace_ids AS text[]), CAST(:span_ids AS text[]))"
+    source = f"{arrays} k(trace_id, span_id) {each_by_key('span_texts', 'trace_id, span_id')}"
     sql = (
-        f"DELETE FROM span_attributes a USING {arrays} WHERE a.tenant_id = :tenant_id "  # noqa: S608 - constants
-        "AND a.project_id = :project_id AND a.trace_id = k.trace_id AND a.span_id = k.span_id"
+        f"SELECT s.trace_id, s.span_id FROM {source} "  # noqa: S608 - constants
+        "WHERE s.tenant_id = :tenant_id AND s.project_id = :project_id"
     )
-    run(tx, sql, trace_ids=[item.trace_id for item in found], span_ids=[item.span_id for item in found])
+    keys = rows(tx, sql, trace_ids=[item.trace_id for item in found], span_ids=[item.span_id for item in found])
+    return [{"project_id": tx.scope.project_id, "trace_id": key.trace_id, "span_id": key.span_id} for key in keys]
+
+
+def _put_attributes(tx: Transaction, found: Sequence[SpanText], known: Sequence[dict[str, Any]]) -> None:
+    """What the spans' attributes say now; what those that are known said before is taken away first."""
+    if known:
+        tx.raw(_REMOVE_ATTRIBUTES, known)
     values: dict[int, AttributeValue] = {}
     postings: list[tuple[int, str, str]] = []
     for item in found:
