@@ -14,6 +14,7 @@ from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.responses import locale_of
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.tracing.comparing import TraceComparison, compare, content_change, differences
+from aiplatform.tracing.facet_routes import add_facets
 from aiplatform.tracing.model import (
     Score,
     ScoreSource,
@@ -57,6 +58,7 @@ def build_routes(service: Traces) -> Routes:
     """The room's HTTP interface."""
     routes = Routes(tags=["traces"])
     add_keep_routes(routes, service)
+    add_facets(routes, service.facets)
 
     @routes.get("/api/v1/traces", permission=Permission.TRACES_READ)
     def list_traces(

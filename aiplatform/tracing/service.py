@@ -16,6 +16,7 @@ from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
 from aiplatform.tracing.erasure import Erasure
 from aiplatform.tracing.export import Exports
+from aiplatform.tracing.facet_service import Facets
 from aiplatform.tracing.ingest import Ingest
 from aiplatform.tracing.model import (
     Freshness,
@@ -74,6 +75,7 @@ class Traces:
         self.retention = Retention(database, self.clock)
         self.erasure = Erasure(self, database)
         self.sessions = Sessions(database)
+        self.facets = Facets(self)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.

@@ -50,7 +50,7 @@ def list_traces(
     Raises:
         InvalidError: The page token is none of this order.
     """
-    statement = select(traces).where(*_conditions(where))
+    statement = select(traces).where(*filter_conditions(where))
     if condition is not None:
         statement = statement.where(condition)
     if matches is not None:
@@ -81,7 +81,7 @@ def histogram(
     bucket = ((traces.c.start_ns - from_ns) // width).label("bucket")
     failed = func.sum(case((traces.c.num_errors > 0, 1), else_=0)).label("failed")
     narrowed = replace(where, from_ns=max(from_ns, where.from_ns or from_ns), to_ns=min(to_ns, where.to_ns or to_ns))
-    statement = select(bucket, func.count().label("num"), failed).where(*_conditions(narrowed)).group_by(bucket)
+    statement = select(bucket, func.count().label("num"), failed).where(*filter_conditions(narrowed)).group_by(bucket)
     if condition is not None:
         statement = statement.where(condition)
     counts = [(0, 0)] * num_buckets
@@ -92,7 +92,8 @@ def histogram(
     return counts
 
 
-def _conditions(where: TraceFilter) -> list[ColumnElement[bool]]:
+def filter_conditions(where: TraceFilter) -> list[ColumnElement[bool]]:
+    """What a filter says of the columns of a trace; its text and its query are not among it."""
     column = traces.c
     found: list[ColumnElement[bool]] = [column.num_spans > 0]
     for name in ("trace_id", "status", "service", "session_id", "user_id"):
