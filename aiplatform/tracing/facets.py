@@ -159,7 +159,7 @@ def choices_of(facet: Facet, seen: Sequence[Seen], *, limit: int) -> list[Choice
     match facet:
         case Facet.ERRORS:
             failed = sum(each.num_errors > 0 for each in seen)
-            return [Choice(node=Compare(name, Op.ABOVE, 0), count=failed, value="yes")] if failed else []
+            return [Choice(node=Compare(name, Op.ABOVE, 0), count=failed, value="yes")] if seen else []
         case Facet.DURATION:
             return _ranges(name, DURATION_EDGES_NS, [each.duration_ns for each in seen], written=Duration)
         case Facet.COST:
@@ -227,8 +227,8 @@ def score_edges(ordered: Sequence[float]) -> list[float]:
 def as_written(choice: Node) -> Choice:
     """A condition that somebody wrote, as a choice that is there to be taken back."""
     match choice:
-        case Compare(op=Op.EQUAL, value=str() as value):
-            return Choice(node=choice, count=None, value=value)
+        case Compare(op=Op.EQUAL, value=value):  # all values that occur were counted, and this one is not among them
+            return Choice(node=choice, count=0, value=value if isinstance(value, str) else None)
         case _:
             return Choice(node=choice, count=None)
 
