@@ -25,7 +25,7 @@ def add_facets(routes: Routes, facets: Facets) -> None:
         to_ns: int | None = None,
         limit: Annotated[int, Query(ge=1, le=MAX_CHOICES)] = 8,
     ) -> dict[str, Any]:
-        """What the traces that `q` finds can be told apart by, and what they add up to; the newest 10,000 are counted.
+        """What the traces that `q` finds can be told apart by, and what they add up to, counted over the newest.
 
         Each facet is counted as if nothing of it were chosen: its choices among each other mean OR.
         """

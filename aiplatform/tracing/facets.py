@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiplatform.core.i18n import N_
 from aiplatform.tracing.query.tree import Between, Compare, Duration, Every, Name, Node, Op, Space, Value
 
-MAX_LOOKED_AT: Final = 10_000
+MAX_LOOKED_AT: Final = 5_000
 """Newest traces that are counted; what is older is left out, and said to be."""
 
 MAX_LOOKED_AT_FOR_TAGS: Final = 1_000
@@ -56,26 +56,34 @@ FACET_NAMES: Final[Mapping[Facet, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What is read of one trace to count it."""
+class Seen(NamedTuple):
+    """What is read of one trace to count it; a tuple, as thousands are made for one page."""
 
     trace_id: str
     status: str
-    kinds: Sequence[str]
-    models: Sequence[str]
+    kinds: tuple[str, ...]
+    models: tuple[str, ...]
     service: str | None
     user: str | None
     session: str | None
     duration_ns: int
     num_errors: int
-    costs: Mapping[str, float]
     cost: float | None
     """In its one currency; None where none or several are known."""
 
     currency: str | None
+    several: Mapping[str, float] | None
+    """Amounts by currency, where there are several."""
+
     input_tokens: int | None
     output_tokens: int | None
+
+    @property
+    def costs(self) -> Mapping[str, float]:
+        """Amounts by currency; empty where none is known."""
+        if self.several is not None:
+            return self.several
+        return {} if self.cost is None or self.currency is None else {self.currency: self.cost}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,14 +142,17 @@ class Figures:
 def figures(seen: Sequence[Seen]) -> Figures:
     """What traces add up to."""
     durations = sorted(each.duration_ns for each in seen if each.status != "running")
-    currencies = {currency for each in seen for currency in each.costs}
+    amounts: dict[str, list[float]] = {}
+    for each in seen:
+        for currency, amount in each.costs.items():
+            amounts.setdefault(currency, []).append(amount)
     return Figures(
         num_traces=len(seen),
         num_errors=sum(each.num_errors > 0 for each in seen),
         num_running=sum(each.status == "running" for each in seen),
         duration_p50_ns=nearest_rank(durations, 0.5),
         duration_p95_ns=nearest_rank(durations, 0.95),
-        costs={each: math.fsum(one.costs.get(each, 0.0) for one in seen) for each in sorted(currencies)},
+        costs={currency: math.fsum(amounts[currency]) for currency in sorted(amounts)},
         num_priced=sum(bool(each.costs) for each in seen),
         input_tokens=_sum(each.input_tokens for each in seen),
         output_tokens=_sum(each.output_tokens for each in seen),
@@ -167,8 +178,11 @@ def choices_of(facet: Facet, seen: Sequence[Seen], *, limit: int) -> list[Choice
                 return []  # one range would hold amounts that cannot be compared
             return _ranges(name, COST_EDGES, [each.cost for each in seen if each.cost is not None])
         case Facet.KIND | Facet.MODEL:
-            several = Counter(value for each in seen for value in {*getattr(each, f"{facet}s")})
-            return top(name, several, limit)
+            counts: Counter[str] = Counter()
+            # Few combinations stand in many traces: each is taken apart once.
+            for values, count in Counter(each.kinds if facet is Facet.KIND else each.models for each in seen).items():
+                counts.update(dict.fromkeys(values, count))
+            return top(name, counts, limit)
         case _:
             found = Counter(value for each in seen if (value := getattr(each, facet)) is not None)
             return top(name, found, limit)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, select, text
@@ -15,7 +17,7 @@ from aiplatform.tracing.model import ScoreType, TraceFilter
 from aiplatform.tracing.query.tree import TAG
 from aiplatform.tracing.store.listing import filter_conditions
 from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
-from aiplatform.tracing.store.writing import costs_in, split
+from aiplatform.tracing.store.writing import split
 
 if TYPE_CHECKING:
     from aiplatform.tracing.textindex import Matches
@@ -100,19 +102,12 @@ def tag_counts(
 
 
 def _seen(row: Any) -> Seen:
-    return Seen(
-        trace_id=row.trace_id,
-        status=row.status,
-        kinds=split(row.kinds),
-        models=split(row.models),
-        service=row.service,
-        user=row.user_id,
-        session=row.session_id,
-        duration_ns=row.duration_ns,
-        num_errors=row.num_errors,
-        costs=costs_in(row),
-        cost=row.cost,
-        currency=row.currency,
-        input_tokens=row.input_tokens,
-        output_tokens=row.output_tokens,
-    )
+    trace_id, status, kinds, models, *middle, costs, input_tokens, output_tokens = row
+    several = json.loads(costs) if costs else None
+    return Seen(trace_id, status, _words(kinds), _words(models), *middle, several, input_tokens, output_tokens)
+
+
+@lru_cache(maxsize=4096)
+def _words(joined: str) -> tuple[str, ...]:
+    """The same few combinations of names stand in most rows."""
+    return split(joined)

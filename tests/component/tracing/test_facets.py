@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def send(traces: Traces, scope: Scope = SCOPE, num_traces: int = 60, seed: int =
     chance = random.Random(seed)
     for number in range(1, num_traces + 1):
         kind = chance.choice(["LLM", "TOOL", "AGENT"])
-        attributes = {
+        attributes: dict[str, Any] = {
             "openinference.span.kind": kind,
             "input.value": chance.choice(["refund please", "hello"]),
             "tag.tags": chance.sample(["beta", "nightly", "prod"], chance.randint(0, 2)),
