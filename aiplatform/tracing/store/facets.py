@@ -104,7 +104,7 @@ def tag_counts(
 def _seen(row: Any) -> Seen:
     trace_id, status, kinds, models, *middle, costs, input_tokens, output_tokens = row
     several = json.loads(costs) if costs else None
-    return Seen(trace_id, status, _words(kinds), _words(models), *middle, several, input_tokens, output_tokens)
+    return Seen._make((trace_id, status, _words(kinds), _words(models), *middle, several, input_tokens, output_tokens))
 
 
 @lru_cache(maxsize=4096)
