@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import DownloadColumn, Progress, SpinnerColumn, TimeElapsedColumn, TransferSpeedColumn
 
+from aiplatform.cli import trace_searches
 from aiplatform.cli.console import JsonOption, ProjectOption, console, error_console, print_json, print_table, say, tr
 from aiplatform.cli.times import when
 from aiplatform.client.credentials import find_credentials
@@ -19,6 +20,7 @@ from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.model import STATUS_NAMES, ScoreSource, Status, TraceSort
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(trace_searches.app, name="searches", help=tr(N_("Save searches, and open them again.")))
 
 PREVIEW_WIDTH = 60
 _HEADS = (
@@ -41,13 +43,8 @@ def list_traces(
     """List traces."""
     with Client(find_credentials(project=project)) as client:
         items = [*api.list(query, limit=limit, sort=sort.value, client=client)]
-    if json:
-        print_json(items)
-        return
-    if not items:
-        say(N_("No trace matches.") if query else N_("No trace has arrived in this project yet."))
-        return
-    print_table(_HEADS, [_row(item) for item in items], right=(4, 5, 6))
+    nothing = N_("No trace matches.") if query else N_("No trace has arrived in this project yet.")
+    print_traces(items, json=json, nothing=nothing)
 
 
 @app.command("get", help=tr(N_("Show a trace as a tree.")))
@@ -166,6 +163,16 @@ def erase_traces(
         return
     told = N_("{traces} traces with {spans} spans would go.") if dry_run else N_("{traces} traces, {spans} spans gone.")
     say(told, traces=found["num_traces"], spans=found["num_spans"])
+
+
+def print_traces(items: list[dict[str, Any]], *, json: bool, nothing: str) -> None:
+    """Print a list of traces; `nothing` is said where there are none."""
+    if json:
+        print_json(items)
+    elif not items:
+        say(nothing)
+    else:
+        print_table(_HEADS, [_row(item) for item in items], right=(4, 5, 6))
 
 
 def duration(nanoseconds: int | None) -> str | None:

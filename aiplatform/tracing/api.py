@@ -11,11 +11,15 @@ from aiplatform.client.http import Client
 from aiplatform.tracing.export_file import save
 from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.model import ScoreSource
+from aiplatform.tracing.searches_api import change_search, delete_search, open_search, save_search, search, searches
 
 if TYPE_CHECKING:
     import ray.data
 
-__all__ = ["erase", "export", "facets", "get", "list", "score", "span", "to_dataset", "url"]
+__all__ = [
+    "change_search", "delete_search", "erase", "export", "facets", "get", "list", "open_search", "save_search", "score",
+    "search", "searches", "span", "to_dataset", "url",
+]  # fmt: skip
 
 
 def list(  # noqa: A001 - read as `traces.list`

@@ -32,6 +32,7 @@ from aiplatform.tracing.query import read_filter
 from aiplatform.tracing.query.complete import Completion
 from aiplatform.tracing.query.parser import MAX_CHARACTERS
 from aiplatform.tracing.routes_keep import add_keep_routes
+from aiplatform.tracing.search_routes import add_searches
 from aiplatform.tracing.service import MAX_COMPLETIONS, MAX_PAGE, Traces
 from aiplatform.tracing.session_routes import add_sessions
 
@@ -59,6 +60,7 @@ def build_routes(service: Traces) -> Routes:
     routes = Routes(tags=["traces"])
     add_keep_routes(routes, service)
     add_facets(routes, service.facets)
+    add_searches(routes, service.searches)
 
     @routes.get("/api/v1/traces", permission=Permission.TRACES_READ)
     def list_traces(

@@ -38,6 +38,7 @@ from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.query.values import storable
 from aiplatform.tracing.redaction_service import Redaction
 from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
+from aiplatform.tracing.searches import Searches
 from aiplatform.tracing.sessions import Sessions
 from aiplatform.tracing.textindex import TextIndex, open_index
 
@@ -76,6 +77,7 @@ class Traces:
         self.erasure = Erasure(self, database)
         self.sessions = Sessions(database)
         self.facets = Facets(self)
+        self.searches = Searches(database, self.clock)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.
@@ -280,6 +282,7 @@ class Traces:
         with self._database.transaction(scope) as tx:
             store.delete_scope(tx)
             store.remove_policies(tx)
+            store.remove_searches(tx)
 
     @contextmanager
     def _reading(self, scope: Scope, where: TraceFilter) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:
