@@ -15,6 +15,7 @@ from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
 from aiplatform.tracing.erasure import Erasure
+from aiplatform.tracing.examples import Examples
 from aiplatform.tracing.export import Exports
 from aiplatform.tracing.facet_service import Facets
 from aiplatform.tracing.ingest import Ingest
@@ -76,6 +77,7 @@ class Traces:
         self.retention = Retention(database, self.clock)
         self.erasure = Erasure(self, database)
         self.sessions = Sessions(database)
+        self.examples = Examples(database)
         self.facets = Facets(self)
         self.searches = Searches(database, self.clock)
 
