@@ -21,6 +21,7 @@ from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.routes import completion_json
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import buckets_for, columns_for
+from aiplatform.ui.pages.trace_searches import searches_of
 from aiplatform.ui.site import BASE, Site, Visit, problem_of
 from aiplatform.ui.views.facets import facets_of
 from aiplatform.ui.views.query import FIELDS, Query, QueryError, api_line, parse
@@ -57,6 +58,13 @@ def add_traces(routes: Routes, site: Site) -> None:
             "query_problem": None,
             "live_src": _live_address(visit, span),
             "is_live": visit.param("live") == "1",
+            "searches": searches_of(site, visit),
+            "may": {
+                "save": visit.caller.may(Permission.SEARCHES_WRITE),
+                "add": visit.caller.may(Permission.DATASETS_WRITE),
+                "erase": visit.caller.may(Permission.TRACES_DELETE),
+            },
+            "all_href": _all_address(visit),
         }
         try:
             query = parse(line)
@@ -114,6 +122,11 @@ def _live_address(visit: Visit, span: TimeRange) -> str | None:
         return None
     given = {name: value for name in ("q", "last") if (value := visit.param(name))}
     return f"{visit.base}/traces/live" + (f"?{urlencode(given)}" if given else "")
+
+
+def _all_address(visit: Visit) -> str:
+    """Where all that the list finds can be added to a data set."""
+    return str(replace(visit.address("q", "last", "from", "to"), path=f"{visit.base}/traces/to-dataset"))
 
 
 def _scores(site: Site, visit: Visit, items: list[Any]) -> dict[str, list[Any]]:
