@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.status import HTTP_303_SEE_OTHER
 
-from aiplatform.core.errors import AIPlatformError
+from aiplatform.core.errors import AIPlatformError, ConflictError, InvalidError
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
-from aiplatform.tracing.model import TraceSort
+from aiplatform.tracing.model import DAY_NS, TraceSort
 from aiplatform.tracing.searches import SavedSearch, SearchForm
 from aiplatform.ui.site import BASE, Problem, Site, Visit, problem_of
 from aiplatform.ui.views.timerange import DEFAULT_RANGE, MILLISECOND_NS, time_range
@@ -66,7 +66,7 @@ def add_trace_searches(routes: Routes, site: Site) -> None:
         visit = site.visit(request, "traces")
         try:
             site.services.traces.searches.change(visit.caller, search_id, {"name": name})
-        except AIPlatformError as error:
+        except (ConflictError, InvalidError) as error:
             return _manage(site, visit, problem=problem_of(error, visit.locale), status=error.http_status)
         return RedirectResponse(f"{visit.base}/traces/searches", HTTP_303_SEE_OTHER)
 
@@ -107,11 +107,10 @@ def _href(visit: Visit, query: str, time: dict[str, Any], sort: TraceSort) -> st
     last, from_ns, to_ns = time.get("last"), time.get("from_ns"), time.get("to_ns")
     if last is not None:
         state |= {"last": last} if last != DEFAULT_RANGE else {}
-    elif from_ns is not None or to_ns is not None:
-        # The page's times are whole milliseconds with two ends: what is open goes from the beginning, or until now.
-        end_ns = visit.frame.now_ns if to_ns is None else to_ns
-        state |= {"from": str((from_ns or 0) // MILLISECOND_NS), "to": str(-(-end_ns // MILLISECOND_NS))}
     else:
-        state |= {"from": "0", "to": str(-(-visit.frame.now_ns // MILLISECOND_NS))}
+        # The page's times are whole milliseconds with two ends: what is open goes from the beginning, or until the end
+        # of this day, so that the address is one for a while.
+        end_ns = -(-visit.frame.now_ns // DAY_NS) * DAY_NS if to_ns is None else to_ns
+        state |= {"from": str((from_ns or 0) // MILLISECOND_NS), "to": str(-(-end_ns // MILLISECOND_NS))}
     state |= {"sort": sort.value} if sort is not TraceSort.NEWEST else {}
     return f"{visit.base}/traces" + (f"?{urlencode(state)}" if state else "")
