@@ -173,9 +173,7 @@ class _Counting:
         seen, is_bounded = self.seen(division.rest)
         if facet is Facet.TAG:
             return self._tags(name, division, seen, is_bounded)
-        # One value more than is shown: what is chosen may be a rare one, and has a count all the same.
-        every = facets.choices_of(facet, seen, limit=len(seen) + 1)
-        ways = self._ways(division, every)
+        ways = self._ways(division, facets.choices_of(facet, seen, limit=self._limit, wanted=_values(division)))
         currency = next((each.currency for each in seen if each.cost is not None), None)
         return FacetGroup(
             name=show_name(name),
@@ -193,7 +191,8 @@ class _Counting:
         names = sorted(found, key=lambda name: (-found[name].num_traces, name))[: facets.MAX_SCORE_NAMES]
         chosen = [name.name for name in names_chosen(self._node) if name.space is Space.SCORE and name.name]
         groups = []
-        for own in dict.fromkeys([*chosen, *names]):
+        # Each of which something is chosen is a look of its own: a long query must not make a hundred.
+        for own in dict.fromkeys([*chosen[: facets.MAX_SCORE_NAMES], *names]):
             name = Name(Space.SCORE, own)
             division = divide(self._node, name)
             values, looked_at, bounded = found.get(own, ScoreValues()), len(seen), is_bounded
@@ -201,7 +200,7 @@ class _Counting:
                 rest, bounded = self.seen(division.rest)
                 looked_at = len(rest)
                 values = store.score_values(self._tx, [each.trace_id for each in rest], own).get(own, ScoreValues())
-            ways = self._ways(division, facets.score_choices(own, values, limit=len(values.labels)))
+            ways = self._ways(division, facets.score_choices(own, values, limit=self._limit, wanted=_values(division)))
             groups.append(
                 FacetGroup(name=show_name(name), facet=None, ways=ways, num_looked_at=looked_at, is_bounded=bounded)
             )
@@ -210,20 +209,20 @@ class _Counting:
     def _tags(self, name: Name, division: Division, seen: Sequence[Seen], is_bounded: bool) -> FacetGroup:
         """Tags lie in the index, span by span: fewer traces are looked at."""
         some = [each.trace_id for each in seen[: facets.MAX_LOOKED_AT_FOR_TAGS]]
-        wanted = [each.value for each in map(facets.as_written, division.chosen) if each.value is not None]
+        wanted = _values(division)
         counts, has_more = store.tag_counts(self._tx, self._look.index, some, wanted)
         return FacetGroup(
             name=show_name(name),
             facet=Facet.TAG,
-            ways=self._ways(division, facets.top(name, counts, len(counts))),
+            ways=self._ways(division, facets.top(name, counts, self._limit, wanted)),
             num_looked_at=len(some),
             is_bounded=is_bounded or has_more or len(some) < len(seen),
         )
 
-    def _ways(self, division: Division, every: Sequence[Choice]) -> list[Way]:
-        """The first choices, and those that are chosen, wherever they stand."""
-        known = {choice.node for choice in every}
-        shown = [choice for index, choice in enumerate(every) if index < self._limit or choice.node in division.chosen]
+    def _ways(self, division: Division, offered: Sequence[Choice]) -> list[Way]:
+        """What is offered, and what is chosen besides."""
+        known = {choice.node for choice in offered}
+        shown = [*offered]
         # What somebody wrote and no trace has, or what is no value that is offered, can be taken back here as well.
         shown += [facets.as_written(choice) for choice in division.chosen if choice not in known]
         return [
@@ -234,6 +233,12 @@ class _Counting:
             )
             for choice in shown
         ]
+
+
+def _values(division: Division) -> frozenset[str]:
+    """The values that are chosen, which are counted however rare they are."""
+    values = (facets.as_written(choice).value for choice in division.chosen)
+    return frozenset(value for value in values if value is not None)
 
 
 def _line(node: Node | None) -> str:

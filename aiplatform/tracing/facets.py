@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -164,8 +165,15 @@ def nearest_rank(ordered: Sequence[int], share: float) -> int | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
-def choices_of(facet: Facet, seen: Sequence[Seen], *, limit: int) -> list[Choice]:
-    """The values of a facet other than tags among some traces, the most frequent first; ranges in their order."""
+def choices_of(facet: Facet, seen: Sequence[Seen], *, limit: int, wanted: frozenset[str] = frozenset()) -> list[Choice]:
+    """The values of a facet other than tags among some traces, the most frequent first; ranges in their order.
+
+    Args:
+        facet: Which.
+        seen: The traces.
+        limit: Values at most.
+        wanted: Values that are there in any case, if any trace has them.
+    """
     name = Name(Space.FIELD, facet.value)
     match facet:
         case Facet.ERRORS:
@@ -182,16 +190,18 @@ def choices_of(facet: Facet, seen: Sequence[Seen], *, limit: int) -> list[Choice
             # Few combinations stand in many traces: each is taken apart once.
             for values, count in Counter(each.kinds if facet is Facet.KIND else each.models for each in seen).items():
                 counts.update(dict.fromkeys(values, count))
-            return top(name, counts, limit)
+            return top(name, counts, limit, wanted)
         case _:
             found = Counter(value for each in seen if (value := getattr(each, facet)) is not None)
-            return top(name, found, limit)
+            return top(name, found, limit, wanted)
 
 
-def top(name: Name, counts: Mapping[str, int], limit: int) -> list[Choice]:
-    """The most frequent values; of equally frequent ones those that come first by name."""
-    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [Choice(node=Compare(name, Op.EQUAL, value), count=count, value=value) for value, count in ordered[:limit]]
+def top(name: Name, counts: Mapping[str, int], limit: int, wanted: frozenset[str] = frozenset()) -> list[Choice]:
+    """The most frequent values; of equally frequent ones those that come first by name. What is wanted comes along."""
+    ordered = heapq.nsmallest(limit, counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    first = {value for value, _ in ordered}
+    ordered += [(value, counts[value]) for value in sorted(wanted - first) if value in counts]
+    return [Choice(node=Compare(name, Op.EQUAL, value), count=count, value=value) for value, count in ordered]
 
 
 @dataclass(slots=True)
@@ -210,10 +220,10 @@ class ScoreValues:
         return len(set(self.numbers).union(*self.labels.values()))
 
 
-def score_choices(name: str, values: ScoreValues, *, limit: int) -> list[Choice]:
+def score_choices(name: str, values: ScoreValues, *, limit: int, wanted: frozenset[str] = frozenset()) -> list[Choice]:
     """The values of a score: labels the most frequent first, numbers in their order, ranges where they are many."""
     own = Name(Space.SCORE, name)
-    found = top(own, {label: len(traces) for label, traces in values.labels.items()}, limit)
+    found = top(own, {label: len(traces) for label, traces in values.labels.items()}, limit, wanted)
     distinct = sorted({number for numbers in values.numbers.values() for number in numbers})
     ends: list[tuple[float | None, float | None]]
     if len(distinct) <= MAX_SINGLE_NUMBERS:

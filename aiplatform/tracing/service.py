@@ -189,13 +189,20 @@ class Traces:
     def histogram(
         self, scope: Scope, where: TraceFilter, *, from_ns: int, to_ns: int, num_buckets: int = 60
     ) -> Sequence[tuple[int, int]]:
-        """Traces begun in each of `num_buckets` equal slices of [from, to): (without errors, with errors).
-
-        Words of the filter are left out of the count, all its other fields hold.
-        """
+        """Traces begun in each of `num_buckets` equal slices of [from, to): (without errors, with errors)."""
+        matches = None
+        if where.text and where.text.strip():
+            self.update_index()
+            matches = self.index.search(scope, where.text, from_ns=from_ns, to_ns=to_ns)
         with self._reading(scope, where) as (tx, condition):
             return store.histogram(
-                tx, where, from_ns=from_ns, to_ns=to_ns, num_buckets=num_buckets, condition=condition
+                tx,
+                where,
+                matches=matches,
+                from_ns=from_ns,
+                to_ns=to_ns,
+                num_buckets=num_buckets,
+                condition=condition,
             )
 
     def add_score(

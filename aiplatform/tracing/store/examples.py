@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import Score, TraceSummary
+from aiplatform.tracing.store.listing import among
 from aiplatform.tracing.store.rows import summary_of
 from aiplatform.tracing.store.scores import scores
-from aiplatform.tracing.store.statements import any_of, listed
 
 MAX_SCORES = 10_000
 
 
 def summaries(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, TraceSummary]:
     """Those of the traces that are there, by id."""
-    among = text(any_of(tx, "traces.trace_id", "trace_ids")).bindparams(trace_ids=listed(tx, trace_ids))
-    found = tx.execute(select(traces).where(among, traces.c.num_spans > 0))
+    found = tx.execute(select(traces).where(among(tx, trace_ids), traces.c.num_spans > 0))
     return {row.trace_id: summary_of(row) for row in found}
 
 

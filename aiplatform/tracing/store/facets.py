@@ -15,7 +15,7 @@ from aiplatform.tracing.attribute_values import name_in_index
 from aiplatform.tracing.facets import MAX_TAGS, ScoreValues, Seen
 from aiplatform.tracing.model import ScoreType, TraceFilter
 from aiplatform.tracing.query.tree import TAG
-from aiplatform.tracing.store.listing import filter_conditions
+from aiplatform.tracing.store.listing import among, filter_conditions
 from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
 from aiplatform.tracing.store.writing import split
 
@@ -50,17 +50,16 @@ def newest(
     if condition is not None:
         statement = statement.where(condition)
     if matches is not None:
-        among = text(any_of(tx, "traces.trace_id", "trace_ids"))
-        statement = statement.where(among.bindparams(trace_ids=listed(tx, matches.trace_ids)))
+        statement = statement.where(among(tx, matches.trace_ids))
     return [_seen(row) for row in tx.execute(statement.order_by(traces.c.start_ns.desc()).limit(limit))]
 
 
 def score_values(tx: Transaction, trace_ids: Sequence[str], name: str | None = None) -> dict[str, ScoreValues]:
     """What scores of some traces said, by the score's name; free texts are left out."""
     table = scores.c
-    among = text(any_of(tx, "scores.trace_id", "trace_ids")).bindparams(trace_ids=listed(tx, trace_ids))
+    of_these = text(any_of(tx, "scores.trace_id", "trace_ids")).bindparams(trace_ids=listed(tx, trace_ids))
     statement = select(table.trace_id, table.name, table.type, table.number, table.label).where(
-        among, table.type != ScoreType.TEXT.value
+        of_these, table.type != ScoreType.TEXT.value
     )
     if name is not None:
         statement = statement.where(table.name == name)

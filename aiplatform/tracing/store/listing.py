@@ -54,8 +54,7 @@ def list_traces(
     if condition is not None:
         statement = statement.where(condition)
     if matches is not None:
-        among = text(any_of(tx, "traces.trace_id", "trace_ids"))
-        statement = statement.where(among.bindparams(trace_ids=listed(tx, matches.trace_ids)))
+        statement = statement.where(among(tx, matches.trace_ids))
     found = tx.execute(_ordered(statement, sort, page).limit(limit + 1)).fetchall()
     items = [summary_of(row) for row in found[:limit]]
     token = _token(sort, found[limit - 1]) if len(found) > limit else None
@@ -71,6 +70,7 @@ def histogram(
     tx: Transaction,
     where: TraceFilter,
     *,
+    matches: Matches | None,
     from_ns: int,
     to_ns: int,
     num_buckets: int,
@@ -84,12 +84,20 @@ def histogram(
     statement = select(bucket, func.count().label("num"), failed).where(*filter_conditions(narrowed)).group_by(bucket)
     if condition is not None:
         statement = statement.where(condition)
+    if matches is not None:
+        statement = statement.where(among(tx, matches.trace_ids))
     counts = [(0, 0)] * num_buckets
     for row in tx.execute(statement):
         index = min(int(row.bucket), num_buckets - 1)
         good, bad = counts[index]
         counts[index] = (good + row.num - int(row.failed), bad + int(row.failed))
     return counts
+
+
+def among(tx: Transaction, trace_ids: Sequence[str]) -> ColumnElement[bool]:
+    """The condition that a row of `traces` is one of some traces."""
+    condition = text(any_of(tx, "traces.trace_id", "trace_ids"))
+    return condition.bindparams(trace_ids=listed(tx, trace_ids))  # type: ignore[return-value]
 
 
 def filter_conditions(where: TraceFilter) -> list[ColumnElement[bool]]:

@@ -177,7 +177,6 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
         "facet_problem": facet_problem,
         "loosened": [] if items else _loosened(site, visit, query, span),
         "is_ever": bool(items) or bool(services.traces.list(scope, TraceFilter(), limit=1).items),
-        "is_text": query.where.text is not None,
     }
 
 

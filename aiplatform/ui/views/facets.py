@@ -108,5 +108,6 @@ def _figure(group: FacetGroup, value: float | None) -> str:
     if group.facet is Facet.DURATION:
         return formatting.round_duration(value or 0)
     if group.facet is Facet.COST:
-        return formatting.money(value, group.currency or "USD")
+        text = formatting.money(value, group.currency or "USD")
+        return text.rstrip("0").rstrip(".") if "." in text else text  # an edge is exact: its zeros say nothing
     return formatting.plain(value)
