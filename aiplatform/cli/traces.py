@@ -47,6 +47,44 @@ def list_traces(
     print_traces(items, json=json, nothing=nothing)
 
 
+@app.command("facets", help=tr(N_("Show what the traces that a query finds can be told apart by, with counts.")))
+def show_facets(
+    query: Annotated[
+        str | None,
+        typer.Argument(help=tr(N_('Words, a "phrase", pairs such as status:error, kind:llm, duration:2s.'))),
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=50, help=tr(N_("Values of a facet at most.")))] = 8,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show facets."""
+    with Client(find_credentials(project=project)) as client:
+        found = api.facets(query, limit=limit, client=client)
+    if json:
+        print_json(found)
+        return
+    figures = found["figures"]
+    rows = [
+        (each["name"] if index == 0 else "", choice["condition"], choice["count"])
+        for each in found["facets"]
+        for index, choice in enumerate(each["choices"])
+    ]
+    print_table([N_("facet"), N_("condition"), N_("traces")], rows, right=(2,))
+    spent = " + ".join(f"{amount:.4g} {currency}" for currency, amount in figures["costs"].items())
+    facts = [
+        (N_("traces"), f"{figures['num_traces']}+" if found["is_bounded"] else figures["num_traces"]),
+        (N_("with errors"), figures["num_errors"]),
+        ("p50 / p95", f"{duration(figures['duration_p50_ns'])} / {duration(figures['duration_p95_ns'])}"),
+        (N_("tokens"), figures["total_tokens"]),
+        (N_("cost"), spent or None),
+    ]
+    known = [(tr(label), value) for label, value in facts if value is not None and figures["num_traces"]]
+    print_table([N_("figure"), N_("value")], known, right=(1,))
+    if found["is_bounded"]:
+        say(N_("Counted over the newest {number} traces; there are more."), number=found["max_traces"])
+
+
 @app.command("get", help=tr(N_("Show a trace as a tree.")))
 def get_trace(
     trace_id: Annotated[str, typer.Argument(help=tr(N_("Trace id: 32 hexadecimal digits.")))],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from shlex import quote
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -13,10 +14,12 @@ from starlette.status import HTTP_303_SEE_OTHER
 
 from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.core.i18n import N_
-from aiplatform.registry.from_traces import MAX_TRACES, Added, TraceChoice
+from aiplatform.registry.from_traces import MAX_TRACES, Added, Chosen, TraceChoice
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.tracing.erasure import Subject
+from aiplatform.tracing.examples import Example
+from aiplatform.tracing.model import Score
 from aiplatform.ui.site import BASE, Problem, Site, Visit, problem_of
 from aiplatform.ui.views.timerange import time_range
 
@@ -107,27 +110,32 @@ def _dataset_page(
 ) -> Response:
     services, scope = site.services, visit.caller.scope
     choice = _choice(visit, picks, query, times)
-    chosen, choice_problem = visit.attempt(lambda: services.collector.choose(visit.caller, choice))
-    trace_ids = chosen.trace_ids if chosen else ()
-    examples, read_problem = visit.attempt(lambda: [*services.traces.examples.of(scope, trace_ids[-NUM_SHOWN:])])
-    scores = services.traces.scores(scope, trace_ids=trace_ids) if trace_ids and read_problem is None else ()
+    chosen = Chosen(trace_ids=(), is_bounded=False)
+    examples: list[Example] = []
+    scores: Sequence[Score] = ()
+    try:
+        chosen = services.collector.choose(visit.caller, choice)
+        examples = [*services.traces.examples.of(scope, chosen.trace_ids[-NUM_SHOWN:])]
+        scores = services.traces.scores(scope, trace_ids=chosen.trace_ids) if chosen.trace_ids else ()
+    except AIPlatformError as error:
+        status = error.http_status if problem is None else status
+        problem = problem or problem_of(error, visit.locale)
     view: dict[str, Any] = {
         "picks": picks,
         "state": {} if picks else _state(query, times),
-        "num_traces": len(trace_ids),
-        "is_bounded": chosen.is_bounded if chosen else False,
+        "num_traces": len(chosen.trace_ids),
+        "is_bounded": chosen.is_bounded,
         "max_traces": MAX_TRACES,
-        "examples": examples or [],
+        "examples": examples,
         "score_names": sorted({score.name for score in scores}),
         "datasets": services.datasets.list(visit.caller) if visit.caller.may(Permission.DATASETS_READ) else (),
         "added": added,
-        "problem": problem or choice_problem or read_problem,
+        "problem": problem,
         "form": form or {"name": "", "expected": "", "description": ""},
         "back": _back(visit, query, times),
         "ways": _dataset_ways(visit, picks, query, times, (form or {}).get("name") or "my-examples"),
     }
-    code = 400 if status == 200 and view["problem"] else status
-    return visit.page("pages/traces_to_dataset.html", view, status=code)
+    return visit.page("pages/traces_to_dataset.html", view, status=status)
 
 
 def _dataset_ways(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from aiplatform.cli import traces as traces_command
 from aiplatform.core.scope import Scope
 from aiplatform.tenancy.permissions import Role
 from aiplatform.testing.asgi import PlatformUnderTest
@@ -199,3 +202,15 @@ def test_the_route_answers_who_may_read_and_shows_the_line_of_each_choice(
     assert http.get("/api/v1/traces/facets", params={"q": "status:"}).status_code == 400
     assert http.get("/api/v1/traces/facets", params={"limit": 0}).status_code == 422
     assert platform.client(None).get("/api/v1/traces/facets").status_code == 401
+
+
+def test_the_command_shows_them(traces: Traces, platform: PlatformUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform.attach(build_routes(traces))
+    send(traces, platform.caller().scope, num_traces=20)
+    monkeypatch.setattr(traces_command, "find_credentials", lambda project: None)
+    monkeypatch.setattr(traces_command, "Client", lambda credentials: platform.api())
+    shown = CliRunner().invoke(traces_command.app, ["facets", "status:error"], catch_exceptions=False).output
+    failed = len(traces.list(platform.caller().scope, read_filter("status:error"), limit=500).items)
+    assert re.search(rf"status +status:error +{failed}$", shown, re.MULTILINE)
+    assert re.search(rf"with errors +{failed}$", shown, re.MULTILINE)
+    assert "Counted over" not in shown

@@ -150,7 +150,7 @@ def test_nothing_of_another_tenant_is_added_erased_or_opened(world: World) -> No
     http = browser(world)
     for pick in (theirs, trace_id_of(77).hex()):
         answer = http.get(f"{BASE}/traces/to-dataset", params={"pick": pick})
-        assert answer.status_code == 400
+        assert answer.status_code == 404
         assert http.post(f"{BASE}/traces/to-dataset", data={"pick": [pick], "name": "x"}).status_code == 404
         assert (
             "None of these traces is in this project." in http.get(f"{BASE}/traces/erase", params={"pick": pick}).text
