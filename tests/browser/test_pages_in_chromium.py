@@ -158,6 +158,7 @@ def test_every_key_that_help_shows_does_something(look: Look, seeded: Seeded) ->
         page.keyboard.press("g")
         page.keyboard.press(key)
         expect(page).to_have_url(re.compile(f"{path}$"))
+        page.wait_for_load_state("load")  # the address changes before the scripts of the page are there
     page.keyboard.press("g")
     page.keyboard.press("o")
     expect(page).to_have_url(re.compile("/docs-assistant$"))
