@@ -95,6 +95,34 @@ def create(
     say(N_("{reference}: {num_rows} rows."), reference=made.reference, num_rows=made.num_rows)
 
 
+@app.command("add-traces", help=tr(N_("Add traces to a data set as its next version.")))
+def add_traces(
+    name: Annotated[str, typer.Argument(help=tr(N_("Name of the data set; it is made where there is none.")))],
+    query: Annotated[
+        str, typer.Argument(help=tr(N_("A line of the query language: its newest 1,000 traces are added.")))
+    ] = "",
+    trace_id: Annotated[
+        list[str] | None, typer.Option("--trace", help=tr(N_("A trace by its id instead; may be repeated.")))
+    ] = None,
+    expected: Annotated[
+        str | None,
+        typer.Option(help=tr(N_("Score whose value is the expected answer, or output for the one that was given."))),
+    ] = None,
+    description: Annotated[str, typer.Option(help=tr(N_("What the rows are.")))] = "",
+    as_json: JsonOption = False,
+    project: ProjectOption = None,
+) -> None:
+    """Add traces."""
+    with _client(project) as client:
+        made = api.add_traces(
+            name, trace_id or None, query=query, expected=expected, description=description, client=client
+        ).version
+    if as_json:
+        print_json(asdict(made))
+        return
+    say(N_("{reference}: {num_rows} rows."), reference=made.reference, num_rows=made.num_rows)
+
+
 @app.command(help=tr(N_("Keep a data set as a Parquet file.")))
 def download(
     reference: Reference,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import DownloadColumn, Progress, SpinnerColumn, TimeElapsedColumn, TransferSpeedColumn
 
+from aiplatform.cli import trace_searches
 from aiplatform.cli.console import JsonOption, ProjectOption, console, error_console, print_json, print_table, say, tr
 from aiplatform.cli.times import when
 from aiplatform.client.credentials import find_credentials
@@ -19,6 +20,7 @@ from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.model import STATUS_NAMES, ScoreSource, Status, TraceSort
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(trace_searches.app, name="searches", help=tr(N_("Save searches, and open them again.")))
 
 PREVIEW_WIDTH = 60
 _HEADS = (
@@ -41,13 +43,46 @@ def list_traces(
     """List traces."""
     with Client(find_credentials(project=project)) as client:
         items = [*api.list(query, limit=limit, sort=sort.value, client=client)]
+    nothing = N_("No trace matches.") if query else N_("No trace has arrived in this project yet.")
+    print_traces(items, json=json, nothing=nothing)
+
+
+@app.command("facets", help=tr(N_("Show what the traces that a query finds can be told apart by, with counts.")))
+def show_facets(
+    query: Annotated[
+        str | None,
+        typer.Argument(help=tr(N_('Words, a "phrase", pairs such as status:error, kind:llm, duration:2s.'))),
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=50, help=tr(N_("Values of a facet at most.")))] = 8,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show facets."""
+    with Client(find_credentials(project=project)) as client:
+        found = api.facets(query, limit=limit, client=client)
     if json:
-        print_json(items)
+        print_json(found)
         return
-    if not items:
-        say(N_("No trace matches.") if query else N_("No trace has arrived in this project yet."))
-        return
-    print_table(_HEADS, [_row(item) for item in items], right=(4, 5, 6))
+    figures = found["figures"]
+    rows = [
+        (each["name"] if index == 0 else "", choice["condition"], choice["count"])
+        for each in found["facets"]
+        for index, choice in enumerate(each["choices"])
+    ]
+    print_table([N_("facet"), N_("condition"), N_("traces")], rows, right=(2,))
+    spent = " + ".join(f"{amount:.4g} {currency}" for currency, amount in figures["costs"].items())
+    facts = [
+        (N_("traces"), f"{figures['num_traces']}+" if found["is_bounded"] else figures["num_traces"]),
+        (N_("with errors"), figures["num_errors"]),
+        ("p50 / p95", f"{duration(figures['duration_p50_ns'])} / {duration(figures['duration_p95_ns'])}"),
+        (N_("tokens"), figures["total_tokens"]),
+        (N_("cost"), spent or None),
+    ]
+    known = [(tr(label), value) for label, value in facts if value is not None and figures["num_traces"]]
+    print_table([N_("figure"), N_("value")], known, right=(1,))
+    if found["is_bounded"]:
+        say(N_("Counted over the newest {number} traces; there are more."), number=found["max_traces"])
 
 
 @app.command("get", help=tr(N_("Show a trace as a tree.")))
@@ -166,6 +201,16 @@ def erase_traces(
         return
     told = N_("{traces} traces with {spans} spans would go.") if dry_run else N_("{traces} traces, {spans} spans gone.")
     say(told, traces=found["num_traces"], spans=found["num_spans"])
+
+
+def print_traces(items: list[dict[str, Any]], *, json: bool, nothing: str) -> None:
+    """Print a list of traces; `nothing` is said where there are none."""
+    if json:
+        print_json(items)
+    elif not items:
+        say(nothing)
+    else:
+        print_table(_HEADS, [_row(item) for item in items], right=(4, 5, 6))
 
 
 def duration(nanoseconds: int | None) -> str | None:

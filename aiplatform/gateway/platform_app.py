@@ -16,6 +16,7 @@ from aiplatform.gateway.rooms import Rooms
 from aiplatform.jobs import routes as jobs_routes
 from aiplatform.registry import routes as registry_routes
 from aiplatform.registry.artifact_routes import build_artifact_routes
+from aiplatform.registry.trace_routes import build_trace_routes
 from aiplatform.serve import routes as serve_routes
 from aiplatform.serve.oip import InferenceDoor
 from aiplatform.tenancy import routes as tenancy_routes
@@ -64,6 +65,7 @@ def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
         build_langfuse_routes(rooms.traces, rooms.otlp_entries, max_body_bytes=rooms.max_otlp_bytes),
         build_artifact_routes(rooms.artifacts),
         registry_routes.build_routes(rooms.datasets, rooms.models, rooms.experiments, rooms.lineage),
+        build_trace_routes(rooms.collector),
         jobs_routes.build_routes(rooms.jobs),
         train_routes.build_routes(rooms.training),
         eval_routes.build_routes(rooms.evaluations),

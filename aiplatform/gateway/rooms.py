@@ -19,6 +19,7 @@ from aiplatform.jobs.service import JobCluster, Jobs
 from aiplatform.jobs.store import JobStore
 from aiplatform.registry.datasets import Datasets
 from aiplatform.registry.experiments import Experiments
+from aiplatform.registry.from_traces import TraceCollector
 from aiplatform.registry.lineage import LineageGraph
 from aiplatform.registry.mlflow_rest import MlflowDoor
 from aiplatform.registry.models import Models
@@ -55,6 +56,11 @@ class Rooms(Services):
     def models(self) -> Models:
         """Registered models."""
         return Models(self.database, self.mlflow_door, self.lineage)
+
+    @cached_property
+    def collector(self) -> TraceCollector:
+        """Data sets from traces."""
+        return TraceCollector(self.traces, self.datasets, self.artifacts, self.lineage)
 
     @cached_property
     def experiments(self) -> Experiments:
@@ -104,6 +110,7 @@ class Rooms(Services):
             models=self.models,
             experiments=self.experiments,
             lineage=self.lineage,
+            collector=self.collector,
             deployments=self.deployments,
             url=self.settings.url,
         )

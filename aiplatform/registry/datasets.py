@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from aiplatform.core.clock import Clock, SystemClock
-from aiplatform.core.errors import InvalidError, NotFoundError, TransientError
+from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
@@ -53,10 +53,21 @@ class Datasets:
         licence: str = "",
         source: str = "",
         description: str = "",
+        after: int | None = None,
     ) -> DatasetVersion:
         """The next version, whose rows are a Parquet file that was uploaded; the same bytes again change nothing.
 
+        Args:
+            caller: Who makes it.
+            name: The data set.
+            artifact_path: The file.
+            licence: Licence of the data, best as an SPDX expression.
+            source: Where they come from.
+            description: What the rows are.
+            after: Number of the version that must still be the newest one, 0 for none; by default any.
+
         Raises:
+            ConflictError: Another version was made after `after`.
             InvalidError: The name cannot be, or the file is not Parquet.
             NotFoundError: There is no such artifact.
         """
@@ -79,7 +90,7 @@ class Datasets:
         }
         for _ in range(_ATTEMPTS):
             try:
-                return self._added(caller.scope, name, digest, row)
+                return self._added(caller.scope, name, digest, row, after)
             except IntegrityError:
                 continue  # another one took this number, or made this very version, a moment ago
         raise TransientError(
@@ -150,13 +161,21 @@ class Datasets:
         rows = tuple({key: json_cell(value) for key, value in row.items()} for row in found)
         return RowPage(columns=version.columns, rows=rows, offset=offset, num_rows=version.num_rows)
 
-    def _added(self, scope: Scope, name: str, digest: str, row: Mapping[str, Any]) -> DatasetVersion:
+    def _added(self, scope: Scope, name: str, digest: str, row: Mapping[str, Any], after: int | None) -> DatasetVersion:
         of_name = table.c.name == name
         with self._database.transaction(scope) as tx:
             before = tx.execute(select(table).where(of_name, table.c.digest == digest)).one_or_none()
             if before is not None:
                 return _version(before._mapping)
             last = tx.execute(select(func.max(table.c.version)).where(of_name)).scalar()
+            if after is not None and after != (last or 0):
+                raise ConflictError(
+                    N_("{name!r} has a version {version} by now."),
+                    hint=N_("Read it, and begin again from there."),
+                    reason="registry.newer_version",
+                    name=name,
+                    version=last,
+                )
             tx.insert(insert(table), {**row, "version": (last or 0) + 1})
             added = tx.execute(select(table).where(of_name, table.c.digest == digest)).one()
             return _version(added._mapping)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow
     import ray.data
 
-__all__ = ["DatasetHandle", "create", "get", "list", "rows"]
+__all__ = ["DatasetHandle", "add_traces", "create", "get", "list", "rows"]
 
 Rows: TypeAlias = "pandas.DataFrame | pyarrow.Table | Iterable[Mapping[str, Any]] | str | Path"
 CHUNK_BYTES: Final = 1 << 20
@@ -112,6 +112,49 @@ def create(
         "description": description,
     }
     return DatasetHandle(_version(client.post("/api/v1/datasets", body, idempotent=True)), client)
+
+
+def add_traces(
+    name: str,
+    trace_ids: Iterable[str] | None = None,
+    *,
+    query: str = "",
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+    expected: str | None = None,
+    description: str = "",
+    client: Client | None = None,
+) -> DatasetHandle:
+    """Add traces to a data set as its next version: `input`, `output`, `expected` and `trace_id` of each.
+
+    The data set is made where there is none; traces that it holds already are not added again.
+
+    Args:
+        name: The data set's name.
+        trace_ids: Which traces, at most 1,000; by default what the query finds, its newest 1,000.
+        query: A line of the query language.
+        from_ns: Only traces that began then or later.
+        to_ns: Only traces that began before.
+        expected: Name of the score whose value is the expected answer; `output` for the answer that was given.
+        description: What the rows are; by default what the version before said.
+        client: By default one made from the environment.
+
+    Raises:
+        InvalidError: No trace is meant, or the data set's columns do not fit.
+        NotFoundError: A trace is not in the project.
+    """
+    client = client or Client()
+    body = {
+        "trace_ids": None if trace_ids is None else [*trace_ids],
+        "query": query,
+        "from_ns": from_ns,
+        "to_ns": to_ns,
+        "expected": expected,
+        "description": description,
+    }
+    check_name(name, N_("data set"))
+    added = client.post(f"/api/v1/datasets/{name}:add-traces", body, idempotent=True)
+    return DatasetHandle(_version(added["version"]), client)
 
 
 def get(reference: str, *, client: Client | None = None) -> DatasetHandle:

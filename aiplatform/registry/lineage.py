@@ -20,6 +20,7 @@ from aiplatform.tenancy.permissions import Permission
 class NodeKind(StrEnum):
     """What a node of the graph is."""
 
+    TRACE = "trace"
     DATASET = "dataset"
     MODEL = "model"
     TRAINING_RUN = "training_run"

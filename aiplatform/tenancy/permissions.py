@@ -19,6 +19,7 @@ class Permission(StrEnum):
     RETENTION_READ = "retention.read"
     RETENTION_WRITE = "retention.write"
     SCORES_WRITE = "scores.write"
+    SEARCHES_WRITE = "searches.write"
     PRICES_READ = "prices.read"
     PRICES_WRITE = "prices.write"
     DATASETS_READ = "datasets.read"
@@ -83,6 +84,7 @@ _VIEWER: Final = frozenset({_P.SIGNED_IN, _P.PROJECTS_READ} | {p for p in _P if 
 _DEVELOPER: Final = _VIEWER | {
     _P.TRACES_WRITE,
     _P.SCORES_WRITE,
+    _P.SEARCHES_WRITE,
     _P.DATASETS_WRITE,
     _P.ARTIFACTS_WRITE,
     _P.EVALUATIONS_WRITE,

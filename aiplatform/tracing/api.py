@@ -11,11 +11,15 @@ from aiplatform.client.http import Client
 from aiplatform.tracing.export_file import save
 from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.model import ScoreSource
+from aiplatform.tracing.searches_api import change_search, delete_search, open_search, save_search, search, searches
 
 if TYPE_CHECKING:
     import ray.data
 
-__all__ = ["erase", "export", "get", "list", "score", "span", "to_dataset", "url"]
+__all__ = [
+    "change_search", "delete_search", "erase", "export", "facets", "get", "list", "open_search", "save_search", "score",
+    "search", "searches", "span", "to_dataset", "url",
+]  # fmt: skip
 
 
 def list(  # noqa: A001 - read as `traces.list`
@@ -40,6 +44,33 @@ def list(  # noqa: A001 - read as `traces.list`
         page = answer["next"]
         if page is None:
             return
+
+
+def facets(
+    query: str | None = None,
+    *,
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+    limit: int = 8,
+    client: Client | None = None,
+) -> dict[str, Any]:
+    """What the traces that a query finds can be told apart by, and what they add up to.
+
+    Args:
+        query: As in `list`.
+        from_ns: Only traces that began then or later.
+        to_ns: Only traces that began before.
+        limit: Values of a facet at most, 1 to 50.
+        client: By default one with the credentials found here.
+
+    Returns:
+        `figures` (durations in ns, costs by currency, tokens, errors) and `facets`, each with `choices`: `condition`,
+        `count`, and `query`, the line with that choice more or, where it is chosen, without it. `is_bounded` says that
+        only the newest `max_traces` were counted.
+    """
+    params = {"q": query or None, "from_ns": from_ns, "to_ns": to_ns, "limit": limit}
+    found: dict[str, Any] = (client or Client()).get("/api/v1/traces/facets", **params)
+    return found
 
 
 def get(trace_id: str, *, client: Client | None = None) -> dict[str, Any]:

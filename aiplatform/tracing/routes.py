@@ -14,6 +14,7 @@ from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.responses import locale_of
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.tracing.comparing import TraceComparison, compare, content_change, differences
+from aiplatform.tracing.facet_routes import add_facets
 from aiplatform.tracing.mlflow_filter import conditions
 from aiplatform.tracing.model import (
     Score,
@@ -32,6 +33,7 @@ from aiplatform.tracing.query import read_filter
 from aiplatform.tracing.query.complete import Completion
 from aiplatform.tracing.query.parser import MAX_CHARACTERS
 from aiplatform.tracing.routes_keep import add_keep_routes
+from aiplatform.tracing.search_routes import add_searches
 from aiplatform.tracing.service import MAX_COMPLETIONS, MAX_PAGE, Traces
 from aiplatform.tracing.session_routes import add_sessions
 
@@ -58,6 +60,8 @@ def build_routes(service: Traces) -> Routes:
     """The room's HTTP interface."""
     routes = Routes(tags=["traces"])
     add_keep_routes(routes, service)
+    add_facets(routes, service.facets)
+    add_searches(routes, service.searches)
 
     @routes.get("/api/v1/traces", permission=Permission.TRACES_READ)
     def list_traces(

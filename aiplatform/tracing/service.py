@@ -17,7 +17,9 @@ from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
 from aiplatform.tracing.cold.service import FREEZE_PERIOD_S, THAW_PERIOD_S, Cold
 from aiplatform.tracing.erasure import Erasure
+from aiplatform.tracing.examples import Examples
 from aiplatform.tracing.export import Exports
+from aiplatform.tracing.facet_service import Facets
 from aiplatform.tracing.ingest import Ingest
 from aiplatform.tracing.model import (
     Freshness,
@@ -39,6 +41,7 @@ from aiplatform.tracing.query.complete import Completion, choices_at, names_at, 
 from aiplatform.tracing.query.values import storable
 from aiplatform.tracing.redaction_service import Redaction
 from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
+from aiplatform.tracing.searches import Searches
 from aiplatform.tracing.sessions import Sessions
 from aiplatform.tracing.store.mlflow_conditions import filter_condition, reads_index
 from aiplatform.tracing.textindex import TextIndex, open_index
@@ -87,6 +90,9 @@ class Traces:
         self.exports = Exports(self, database)
         self.erasure = Erasure(self, database)
         self.sessions = Sessions(database, self.cold)
+        self.examples = Examples(database, self.cold)
+        self.facets = Facets(self)
+        self.searches = Searches(database, self.clock)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.
@@ -204,13 +210,20 @@ class Traces:
     def histogram(
         self, scope: Scope, where: TraceFilter, *, from_ns: int, to_ns: int, num_buckets: int = 60
     ) -> Sequence[tuple[int, int]]:
-        """Traces begun in each of `num_buckets` equal slices of [from, to): (without errors, with errors).
-
-        Words of the filter are left out of the count, all its other fields hold.
-        """
+        """Traces begun in each of `num_buckets` equal slices of [from, to): (without errors, with errors)."""
+        matches = None
+        if where.text and where.text.strip():
+            self.update_index()
+            matches = self.index.search(scope, where.text, from_ns=from_ns, to_ns=to_ns)
         with self._reading(scope, where) as (tx, condition):
             return store.histogram(
-                tx, where, from_ns=from_ns, to_ns=to_ns, num_buckets=num_buckets, condition=condition
+                tx,
+                where,
+                matches=matches,
+                from_ns=from_ns,
+                to_ns=to_ns,
+                num_buckets=num_buckets,
+                condition=condition,
             )
 
     def add_score(
@@ -304,6 +317,7 @@ class Traces:
             had_files = store.has_files(tx)
             store.delete_scope(tx)
             store.remove_policies(tx)
+            store.remove_searches(tx)
         if had_files:
             self.cold.delete_files(projects)
 

@@ -107,6 +107,7 @@ KEYS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("/",), N_("the query line")),
     (("j", "k"), N_("next and previous row or span")),
     (("↵",), N_("open it")),
+    (("x",), N_("choose the row")),
     (("Esc",), N_("close, or back to the list")),
     (("[", "]"), N_("collapse and expand the whole tree")),
     (("n",), N_("next changed row")),

@@ -25,6 +25,8 @@ from aiplatform.ui.pages.models import add_models
 from aiplatform.ui.pages.overview import add_overview
 from aiplatform.ui.pages.sessions import add_sessions
 from aiplatform.ui.pages.trace import add_trace
+from aiplatform.ui.pages.trace_actions import add_trace_actions
+from aiplatform.ui.pages.trace_searches import add_trace_searches
 from aiplatform.ui.pages.traces import add_traces
 from aiplatform.ui.rendering import Renderer
 from aiplatform.ui.site import Site, UiServices
@@ -52,6 +54,8 @@ def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
         add_account,
         add_overview,
         add_traces,
+        add_trace_searches,  # before the page of one trace, as what follows
+        add_trace_actions,
         add_compare_traces,  # before the page of one trace, whose address would take it for an id
         add_trace,
         add_sessions,

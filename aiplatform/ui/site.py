@@ -17,6 +17,7 @@ from aiplatform.core.i18n import N_, translate
 from aiplatform.eval.service import EvaluationService
 from aiplatform.registry.datasets import Datasets
 from aiplatform.registry.experiments import Experiments
+from aiplatform.registry.from_traces import TraceCollector
 from aiplatform.registry.lineage import LineageGraph
 from aiplatform.registry.models import Models
 from aiplatform.serve.service import Deployments
@@ -78,6 +79,7 @@ class UiServices:
     models: Models
     experiments: Experiments
     lineage: LineageGraph
+    collector: TraceCollector
     deployments: Deployments
     url: str
     """Address that clients use, for snippets."""

@@ -247,3 +247,21 @@ cold_traces = tenant_table(
     Index("ix_cold_traces_file", "tenant_id", "project_id", "file_id"),
     project_key=True,
 )
+
+saved_searches = tenant_table(
+    "saved_searches",
+    # A query of traces with its time and order, under a name that the project shares.
+    Column("search_id", ID, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("last", String(8)),  # a range that ends now (`24h`); else the two below, or any time
+    Column("from_ns", BigInteger),
+    Column("to_ns", BigInteger),
+    Column("sort", String(16), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    Index("ix_saved_searches_name", "tenant_id", "project_id", "name", unique=True),
+    project_key=True,
+)

@@ -18,11 +18,11 @@ from aiplatform.tracing.cold.filters import may_hold, split_filters, tokens_need
 from aiplatform.tracing.cold.scratch import scratch
 from aiplatform.tracing.cold.shelf import Shelf
 from aiplatform.tracing.model import DAY_NS, TraceFilter, TraceSort
-from aiplatform.tracing.query.tree import Node, Words, every, uses_index, walk
+from aiplatform.tracing.query.tree import Node, Words, every, uses_index
 from aiplatform.tracing.query.tree import Span as SpanNode
 from aiplatform.tracing.store.cold import ColdFile, Group, files, filters_of, places_of
-from aiplatform.tracing.store.listing import ColdMatches, conditions_of, start_of
-from aiplatform.tracing.store.mlflow_conditions import index_nodes, reads_index, row_conditions
+from aiplatform.tracing.store.listing import ColdMatches, filter_conditions, start_of
+from aiplatform.tracing.store.mlflow_conditions import index_nodes, row_conditions
 from aiplatform.tracing.store.searching import query_condition
 from aiplatform.tracing.textindex.sqlite import SQLITE_INDEX
 
@@ -38,15 +38,6 @@ class _Place:
     file: ColdFile
     number: int
     group: Group
-
-
-def asks_spans(where: TraceFilter) -> bool:
-    """Whether a filter's answer depends on more than the summaries, scores and labels that stay in the database."""
-    if where.text and where.text.strip():
-        return True
-    if reads_index(where.query, where.mlflow):
-        return True
-    return where.query is not None and any(isinstance(node, SpanNode) for node in walk(where.query))
 
 
 class ColdSearch:
@@ -145,7 +136,7 @@ class ColdSearch:
             .where(
                 cold_traces.c.file_id == place.file.file_id,
                 cold_traces.c.group_no == place.number,
-                *conditions_of(where),
+                *filter_conditions(where),
                 *row_conditions(tx, where.mlflow),
             )
         )

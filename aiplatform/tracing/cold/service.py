@@ -21,12 +21,12 @@ from aiplatform.storage.tables.tracing import spans as spans_table
 from aiplatform.tracing.cold.moving import Moving
 from aiplatform.tracing.cold.policy import ColdPolicy, cold_json, read_cold
 from aiplatform.tracing.cold.scratch import scratch
-from aiplatform.tracing.cold.searching import ColdSearch, asks_spans
+from aiplatform.tracing.cold.searching import ColdSearch
 from aiplatform.tracing.cold.shelf import Shelf
 from aiplatform.tracing.model import TraceFilter, TraceSort
 from aiplatform.tracing.policies import Policies, projects_of
 from aiplatform.tracing.store.cold import has_files, places_of, totals
-from aiplatform.tracing.store.listing import ColdMatches
+from aiplatform.tracing.store.listing import ColdMatches, asks_spans
 from aiplatform.tracing.store.policies import PolicyKind, all_policies, in_force
 
 if TYPE_CHECKING:

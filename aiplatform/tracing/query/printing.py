@@ -30,6 +30,14 @@ _PLAIN_NAME: Final = re.compile(r"[^\s:=<>!~()\"',.\\\[\]]+(?:\.[^\s:=<>!~()\"',
 
 _BARE_VALUE: Final = re.compile(r"[^\s\"'()\[\],*\\<>=!~:/.]+(?:\.?[^\s\"'()\[\],*\\<>=!~.]+)*")
 
+_LOOSE: Final = frozenset({Name(Space.FIELD, "name"), Name(Space.FIELD, "error")})
+"""Fields after which a colon means that the value occurs, not that it is all."""
+
+_LENGTHS: Final = (Duration, Ago, Instant)
+"""Values before which a colon means `>=`."""
+
+_JOINING: Final = frozenset({"and", "or", "not", "to", "in", "like", "exists", "under", "child"})
+
 
 def show(node: Node) -> str:
     """The query that means a tree."""
@@ -60,6 +68,21 @@ def show(node: Node) -> str:
             return f"{show_name(name)}:[{show_value(low)} TO {show_value(high)}]"
         case OneOf(name=name, values=values):
             return f"{show_name(name)} in ({', '.join(show_value(value) for value in values)})"
+
+
+def typed(node: Node) -> str:
+    """The same as somebody would type it: `status:error duration >= 1s` for `status = "error" AND duration >= 1s`."""
+    match node:
+        case Every(of=several):
+            return " ".join(f"({typed(each)})" if isinstance(each, Every | Some) else typed(each) for each in several)
+        case Some(of=several):
+            return " OR ".join(f"({typed(each)})" if isinstance(each, Some) else typed(each) for each in several)
+        case Compare(name=name, op=Op.EQUAL, value=value) if name not in _LOOSE and not isinstance(value, _LENGTHS):
+            return f"{show_name(name)}:{_typed_value(value)}"
+        case OneOf(name=name, values=values):
+            return f"{show_name(name)}:({', '.join(_typed_value(value) for value in values)})"
+        case _:
+            return show(node)
 
 
 def show_name(name: Name) -> str:
@@ -100,6 +123,11 @@ def quoted(value: str) -> str:
     """A text in double quotes."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _typed_value(value: Value) -> str:
+    is_plain = isinstance(value, str) and value.lower() not in _JOINING
+    return bare(value) if isinstance(value, str) and is_plain else show_value(value)
 
 
 def _inside(node: Node) -> str:

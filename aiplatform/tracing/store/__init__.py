@@ -9,6 +9,7 @@ from aiplatform.tracing.store.reading import freshness, span, tree
 from aiplatform.tracing.store.removal import delete_scope, is_erased, remove_traces
 from aiplatform.tracing.store.repricing import RepricedPiece, reprice
 from aiplatform.tracing.store.scores import delete_score, put_score, scores
+from aiplatform.tracing.store.searches import remove_searches
 from aiplatform.tracing.store.searching import query_condition
 from aiplatform.tracing.store.settling import settle
 from aiplatform.tracing.store.writing import write
@@ -29,6 +30,7 @@ __all__ = [
     "put_score",
     "remove_policies",
     "remove_price",
+    "remove_searches",
     "remove_traces",
     "reprice",
     "query_condition",

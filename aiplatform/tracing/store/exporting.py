@@ -18,7 +18,7 @@ from aiplatform.tracing.store.listing import ColdMatches, list_traces
 from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.rows import span_of
 from aiplatform.tracing.store.scores import scores
-from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, listed, rows
+from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, each_by_key, listed, rows
 
 if TYPE_CHECKING:
     from aiplatform.tracing.textindex import Matches
@@ -181,7 +181,7 @@ def _read(tx: Transaction, keys: Sequence[Any], resources: _Resources) -> list[E
         given: dict[str, Any] = {"keys": json.dumps([(row.trace_id, row.span_id, row.day) for row in keys])}
     else:
         arrays = "CAST(:trace_ids AS text[]), CAST(:span_ids AS text[]), CAST(:days AS integer[])"
-        source = f"unnest({arrays}) k(trace_id, span_id, day) JOIN spans s USING (trace_id, span_id, day)"
+        source = f"unnest({arrays}) k(trace_id, span_id, day) {each_by_key('spans', 'trace_id, span_id, day')}"
         given = {
             "trace_ids": [row.trace_id for row in keys],
             "span_ids": [row.span_id for row in keys],

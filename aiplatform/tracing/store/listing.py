@@ -12,7 +12,10 @@ from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import Freshness, TraceFilter, TracePage, TraceSort
 from aiplatform.tracing.pages import not_a_page, page_token, read_page
+from aiplatform.tracing.query.tree import Span as SpanNode
+from aiplatform.tracing.query.tree import walk
 from aiplatform.tracing.store.cold import is_cold, places_of
+from aiplatform.tracing.store.mlflow_conditions import reads_index
 from aiplatform.tracing.store.rows import summary_of
 from aiplatform.tracing.store.statements import any_of, listed
 from aiplatform.tracing.store.writing import joined
@@ -70,13 +73,13 @@ def list_traces(
     """
     hot = [] if condition is None else [condition]
     if matches is not None:
-        hot.append(_among(tx, "trace_ids", matches.trace_ids))
+        hot.append(among(tx, matches.trace_ids))
     if cold is not None:
-        hot = [or_(and_(~is_cold(), *hot), _among(tx, "cold_ids", cold.trace_ids))]
+        hot = [or_(and_(~is_cold(), *hot), among(tx, cold.trace_ids, "cold_ids"))]
         if cold.reached_ns is not None:
             start = traces.c.start_ns
             hot.append(start <= cold.reached_ns if sort is TraceSort.OLDEST else start >= cold.reached_ns)
-    statement = select(traces).where(*conditions_of(where), *hot)
+    statement = select(traces).where(*filter_conditions(where), *hot)
     found = tx.execute(_ordered(statement, sort, page).limit(limit + 1)).fetchall()
     files = places_of(tx, [row.trace_id for row in found[:limit]])
     items = [summary_of(row, is_cold=row.trace_id in files) for row in found[:limit]]
@@ -84,11 +87,6 @@ def list_traces(
     if token is None and cold is not None and cold.reached_ns is not None and sort is not TraceSort.SLOWEST:
         token = page_token(sort.value, cold.reached_ns, _BEYOND_IDS if sort is TraceSort.OLDEST else "")
     return TracePage(items=items, next=token)
-
-
-def _among(tx: Transaction, parameter: str, trace_ids: Sequence[str]) -> ColumnElement[bool]:
-    among = text(any_of(tx, "traces.trace_id", parameter))
-    return among.bindparams(**{parameter: listed(tx, trace_ids)})  # type: ignore[return-value]
 
 
 def with_search(page: TracePage, *, freshness: Freshness, is_cut: bool) -> TracePage:
@@ -100,19 +98,24 @@ def histogram(
     tx: Transaction,
     where: TraceFilter,
     *,
+    matches: Matches | None,
     from_ns: int,
     to_ns: int,
     num_buckets: int,
     condition: ColumnElement[bool] | None = None,
 ) -> Sequence[tuple[int, int]]:
-    """Traces without and with errors that began in each slice of [from, to); with a condition, hot ones alone."""
+    """Traces without and with errors that began in each slice of [from, to); where spans are asked, hot ones alone."""
     width = max((to_ns - from_ns) // num_buckets, 1)
     bucket = ((traces.c.start_ns - from_ns) // width).label("bucket")
     failed = func.sum(case((traces.c.num_errors > 0, 1), else_=0)).label("failed")
     narrowed = replace(where, from_ns=max(from_ns, where.from_ns or from_ns), to_ns=min(to_ns, where.to_ns or to_ns))
-    statement = select(bucket, func.count().label("num"), failed).where(*conditions_of(narrowed)).group_by(bucket)
+    statement = select(bucket, func.count().label("num"), failed).where(*filter_conditions(narrowed)).group_by(bucket)
+    if asks_spans(where):
+        statement = statement.where(~is_cold())
     if condition is not None:
-        statement = statement.where(condition, ~is_cold())
+        statement = statement.where(condition)
+    if matches is not None:
+        statement = statement.where(among(tx, matches.trace_ids))
     counts = [(0, 0)] * num_buckets
     for row in tx.execute(statement):
         index = min(int(row.bucket), num_buckets - 1)
@@ -121,8 +124,23 @@ def histogram(
     return counts
 
 
-def conditions_of(where: TraceFilter) -> list[ColumnElement[bool]]:
-    """What the summaries of traces answer of a filter: all but its words and its query."""
+def among(tx: Transaction, trace_ids: Sequence[str], parameter: str = "trace_ids") -> ColumnElement[bool]:
+    """The condition that a row of `traces` is one of some traces."""
+    condition = text(any_of(tx, "traces.trace_id", parameter))
+    return condition.bindparams(**{parameter: listed(tx, trace_ids)})  # type: ignore[return-value]
+
+
+def asks_spans(where: TraceFilter) -> bool:
+    """Whether a filter's answer depends on more than the summaries, scores and labels that never leave the database."""
+    if where.text and where.text.strip():
+        return True
+    if reads_index(where.query, where.mlflow):
+        return True
+    return where.query is not None and any(isinstance(node, SpanNode) for node in walk(where.query))
+
+
+def filter_conditions(where: TraceFilter) -> list[ColumnElement[bool]]:
+    """What a filter says of the columns of a trace; its text and its query are not among it."""
     column = traces.c
     found: list[ColumnElement[bool]] = [column.num_spans > 0]
     for name in ("trace_id", "status", "service", "session_id", "user_id"):

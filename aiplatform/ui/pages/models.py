@@ -18,6 +18,7 @@ from aiplatform.tenancy.routing import Routes
 from aiplatform.ui.site import BASE, Site, Visit
 
 NODE_NAMES: Final = {
+    NodeKind.TRACE: N_("trace"),
     NodeKind.DATASET: N_("data set"),
     NodeKind.MODEL: N_("model version"),
     NodeKind.TRAINING_RUN: N_("training run"),
@@ -25,6 +26,7 @@ NODE_NAMES: Final = {
     NodeKind.DEPLOYMENT: N_("deployment"),
 }
 NODE_PATHS: Final = {
+    NodeKind.TRACE: "/traces/{}",
     NodeKind.DATASET: "/datasets/{}",
     NodeKind.MODEL: "/models/{}",
     NodeKind.EVALUATION: "/evaluations/{}",

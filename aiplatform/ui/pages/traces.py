@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from shlex import quote
@@ -16,20 +15,23 @@ from starlette.responses import JSONResponse, Response
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
-from aiplatform.tracing.model import KIND_NAMES, STATUS_NAMES, SpanKind, Status, TraceFilter, TraceSort
+from aiplatform.tracing.model import TraceFilter, TraceSort
 from aiplatform.tracing.query.parser import MAX_CHARACTERS
 from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.routes import completion_json
-from aiplatform.tracing.tree import add_costs
 from aiplatform.ui import formatting
 from aiplatform.ui.geometry import buckets_for, columns_for
+from aiplatform.ui.pages.trace_searches import searches_of
 from aiplatform.ui.site import BASE, Site, Visit, problem_of
+from aiplatform.ui.views.facets import facets_of
 from aiplatform.ui.views.query import FIELDS, Query, QueryError, api_line, parse
 from aiplatform.ui.views.timerange import RANGES, TimeRange, time_range
 
 PAGE_SIZE: Final = 50
 MAX_FACETS: Final = 8
-FACET_KINDS: Final = (SpanKind.AGENT, SpanKind.LLM, SpanKind.RETRIEVER, SpanKind.TOOL, SpanKind.EMBEDDING)
+MIN_FOR_SLOW: Final = 20
+"""Traces from which on the slowest twentieth is marked."""
+
 STATE: Final = ("q", "last", "from", "to", "sort", "after", "live")
 SORT_NAMES: Final = {
     TraceSort.NEWEST: N_("newest"),
@@ -56,6 +58,13 @@ def add_traces(routes: Routes, site: Site) -> None:
             "query_problem": None,
             "live_src": _live_address(visit, span),
             "is_live": visit.param("live") == "1",
+            "searches": searches_of(site, visit),
+            "may": {
+                "save": visit.caller.may(Permission.SEARCHES_WRITE),
+                "add": visit.caller.may(Permission.DATASETS_WRITE),
+                "erase": visit.caller.may(Permission.TRACES_DELETE),
+            },
+            "all_href": _all_address(visit),
         }
         try:
             query = parse(line)
@@ -115,6 +124,11 @@ def _live_address(visit: Visit, span: TimeRange) -> str | None:
     return f"{visit.base}/traces/live" + (f"?{urlencode(given)}" if given else "")
 
 
+def _all_address(visit: Visit) -> str:
+    """Where all that the list finds can be added to a data set."""
+    return str(replace(visit.address("q", "last", "from", "to"), path=f"{visit.base}/traces/to-dataset"))
+
+
 def _scores(site: Site, visit: Visit, items: list[Any]) -> dict[str, list[Any]]:
     """Scores by trace."""
     found: dict[str, list[Any]] = {}
@@ -128,6 +142,7 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
     services, scope = site.services, visit.caller.scope
     where = replace(query.where, from_ns=span.from_ns, to_ns=span.to_ns)
     sort = _sort(visit.param("sort"))
+    address = visit.address(*STATE)
     page, problem = visit.attempt(
         lambda: services.traces.list(scope, where, sort=sort, limit=PAGE_SIZE, page=visit.param("after"))
     )
@@ -138,9 +153,11 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
     )
     buckets = [(slices.start_of(index), clean + failed, failed) for index, (clean, failed) in enumerate(counts)]
     total, failed = sum(each[1] for each in buckets), sum(each[2] for each in buckets)
+    report, facet_problem = visit.attempt(
+        lambda: services.traces.facets.of(scope, query.text, from_ns=span.from_ns, to_ns=span.to_ns, limit=MAX_FACETS)
+    )
     items = list(page.items) if page else []
     scores = _scores(site, visit, items)
-    durations = sorted(item.duration_ns for item in items)
     return {
         "page": page,
         "problem": problem,
@@ -149,19 +166,17 @@ def _found(site: Site, visit: Visit, query: Query, span: TimeRange) -> dict[str,
         "columns": columns_for(buckets, width_ns=slices.width_ns),
         "slices": slices,
         "bucket": formatting.round_duration(slices.width_ns),
-        "p50": durations[len(durations) // 2] if durations else None,
-        "p95": durations[int(len(durations) * 0.95)] if durations else None,
-        "cost": add_costs(*(item.costs for item in items)),
+        "report": report,
         "total": total,
         "failed": failed,
-        "slow_from": durations[int(len(durations) * 0.95)] if len(durations) >= 20 else None,
-        "sorts": visit.address(*STATE).tabs(
+        "slow_from": report.figures.duration_p95_ns if report and report.figures.num_traces >= MIN_FOR_SLOW else None,
+        "sorts": address.tabs(
             "sort", [(str(key), visit.text(name)) for key, name in SORT_NAMES.items()], str(sort), after=None
         ),
-        "facets": _facets(visit, query, items),
+        "facets": facets_of(visit, address, report) if report else [],
+        "facet_problem": facet_problem,
         "loosened": [] if items else _loosened(site, visit, query, span),
         "is_ever": bool(items) or bool(services.traces.list(scope, TraceFilter(), limit=1).items),
-        "is_text": query.where.text is not None,
     }
 
 
@@ -179,37 +194,6 @@ def _loosened(site: Site, visit: Visit, query: Query, span: TimeRange) -> list[d
             count = sum(clean + failed for clean, failed in counts)
         found.append({"text": query.text[condition.start : condition.end], "rest": rest or None, "count": count})
     return found
-
-
-def _facets(visit: Visit, query: Query, items: list[Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    address = visit.address(*STATE)
-
-    def choices(field: str, pairs: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
-        current = query.value(field)
-        return [
-            {
-                "name": name,
-                "icon": icon,
-                "value": value,
-                "is_current": current == value,
-                "href": address.to(q=query.narrowed(field, None if current == value else value) or None, after=None),
-            }
-            for value, name, icon in pairs
-        ]
-
-    statuses = [(str(each), visit.text(STATUS_NAMES[each]), "") for each in Status]
-    errors = [("yes", visit.text(N_("With errors")), "")]
-    kinds = [(str(each), visit.text(KIND_NAMES[each]), str(each)) for each in FACET_KINDS]
-    seen = Counter(model for item in items for model in item.models)
-    if current := query.value("model"):
-        seen.setdefault(current, 0)
-    models = [(name, name, "") for name, _ in seen.most_common(MAX_FACETS)]
-    facets = [
-        (visit.text(N_("Status")), choices("status", statuses) + choices("errors", errors)),
-        (visit.text(N_("Holds a span of kind")), choices("kind", kinds)),
-        (visit.text(N_("Model")), choices("model", models)),
-    ]
-    return [(title, items) for title, items in facets if items]
 
 
 def _range_pairs(visit: Visit) -> list[tuple[str, str]]:

@@ -199,6 +199,8 @@ def _furnish_traces(house: House, key: str) -> dict[str, str]:
         sent = http.post("/v1/traces", content=export_request(spans).SerializeToString(), headers=_OTLP)
         sent.raise_for_status()
         score = _post(http, "/api/v1/scores", trace_id=trace_id, name="taste", value=f"{MARK}-sour", comment=MARK)
+        saved = _post(http, "/api/v1/traces/searches", name=f"saved {MARK}", query=f"{MARK} session:pear-session")
+        spare = _post(http, "/api/v1/traces/searches", name=f"spare {MARK}")
         listed = _post(http, "/api/v1/keys", name=f"key of {MARK}", role="developer")
         http.put("/api/v1/members/lin@pears.example", json={"role": "developer", "name": MARK}).raise_for_status()
     return {
@@ -206,6 +208,8 @@ def _furnish_traces(house: House, key: str) -> dict[str, str]:
         "span_id": span_id_of(2).hex(),
         "session_id": "pear-session",
         "score_id": score["score_id"],
+        "search_id": saved["search_id"],
+        "spare_search_id": spare["search_id"],
         "key_id": listed["id"],
         "email": "lin@pears.example",
     }

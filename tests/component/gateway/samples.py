@@ -22,6 +22,7 @@ _MLFLOW: Final = "/mlflow/api/2.0/mlflow"
 _FILES: Final = "/mlflow/api/2.0/mlflow-artifacts/artifacts"
 _LOGGED: Final = f"{_MLFLOW}/logged-models/{{logged_model_id}}"
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
 _OTLP: Final = {"content-type": "application/x-protobuf"}
 _LOGS: Final = logs_request([make_record("gen_ai.user.message", {"content": "x"}, trace=7, span=7)]).SerializeToString()
 _SPANS: Final = export_request([make_span(7, trace=7, name="a span of the caller's own")]).SerializeToString()
@@ -64,9 +65,14 @@ class Sample:
         return self.route.startswith("/{tenant")
 
     @property
+    def is_form(self) -> bool:
+        return self.headers.get("content-type") == _FORM["content-type"]
+
+    @property
     def names(self) -> frozenset[str]:
         """Kinds of things whose ids it carries."""
-        return frozenset(_PLACEHOLDER.findall(f"{self.template} {self.query} {self.json}")) - {"fresh"}
+        sent = self.content.decode() if self.is_form and self.content else ""
+        return frozenset(_PLACEHOLDER.findall(f"{self.template} {self.query} {self.json} {sent}")) - {"fresh"}
 
     def filled(self, ids: Mapping[str, str]) -> dict[str, Any]:
         """What httpx sends."""
@@ -77,7 +83,7 @@ class Sample:
             "headers": dict(self.headers),
         }
         if self.content is not None:
-            asked["content"] = self.content
+            asked["content"] = _fill(self.content.decode(), ids).encode() if self.is_form else self.content
         elif self.json is not None:
             asked["json"] = _fill(self.json, ids)
         return asked
@@ -118,6 +124,12 @@ _REGISTRY: Final = (
     _of("GET", f"{_API}/artifacts/{{path:path}}", path=f"{_API}/artifacts/{{artifact}}"),
     _of("POST", f"{_API}/datasets", json={"name": "{fresh}", "artifact_path": "{artifact}"}),
     _of("GET", f"{_API}/datasets"),
+    _of(
+        "POST",
+        f"{_API}/datasets/{{name}}:add-traces",
+        path=f"{_API}/datasets/{{fresh}}:add-traces",
+        json={"trace_ids": ["{trace_id}"]},
+    ),
     _of("GET", f"{_API}/datasets/{{name}}/versions", path=f"{_API}/datasets/{{dataset}}/versions"),
     _of("GET", f"{_API}/datasets/{{name}}/versions/{{version}}", path=f"{_API}/datasets/{{dataset}}/versions/1"),
     _of(
@@ -176,6 +188,11 @@ _TRACES: Final = (
     # Of a session, so that the owner, who comes last, goes on having the traces that other samples name.
     _of("DELETE", f"{_API}/traces", query={"session_id": "{session_id}", "user_id": "{fresh}"}),
     _of("GET", f"{_API}/traces/complete", query={"q": "session:"}),
+    _of("GET", f"{_API}/traces/facets", query={"q": "session:{session_id}"}),
+    _of("GET", f"{_API}/traces/searches"),
+    _of("POST", f"{_API}/traces/searches", json={"name": "{fresh}", "query": "status:error"}),
+    _of("GET", f"{_API}/traces/searches/{{search_id}}"),
+    _of("PATCH", f"{_API}/traces/searches/{{search_id}}", json={"sort": "oldest"}),
     _of("GET", f"{_API}/prices"),
     _of("PUT", f"{_API}/prices", json={"model": "{fresh}", "currency": "EUR", "input": 1.0, "output": 2.0}),
     _of("DELETE", f"{_API}/prices", query={"model": "{fresh}"}),
@@ -263,6 +280,9 @@ _PAGE_SAMPLES: Final = (
     _of("GET", f"{_PAGES}/sessions", query={"q": "{session_id}"}),
     _of("GET", f"{_PAGES}/sessions/{{session_id:path}}", path="/{tenant}/{project}/sessions/{session_id}"),
     _of("GET", f"{_PAGES}/complete", query={"q": "session:"}),
+    _of("GET", f"{_PAGES}/traces/searches"),
+    _of("GET", f"{_PAGES}/traces/to-dataset", query={"pick": "{trace_id}"}),
+    _of("GET", f"{_PAGES}/traces/erase", query={"pick": "{trace_id}"}),
     _of("GET", f"{_PAGES}/traces/live", query={"q": "session:{session_id}"}),
     _of("GET", f"{_PAGES}/traces/{{trace_id}}/live", path="/{tenant}/{project}/traces/{trace_id}/live"),
     _of("GET", f"{_PAGES}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}", "pair": "0"}),
@@ -289,16 +309,28 @@ _PAGE_SAMPLES: Final = (
             f"{_PAGES}/{route}",
             path=f"/{{tenant}}/{{project}}/{path}",
             content=form,
-            headers={"content-type": "application/x-www-form-urlencoded"},
+            headers=_FORM,
         )
         for route, path, form in (
             ("models/{name}/champion", "models/{model}/champion", b"version=1"),
             ("deployments/{name}/rollback", "deployments/{deployment}/rollback", b"to=1"),
             ("keys", "keys", b"name=page&role=viewer"),
+            ("traces/searches", "traces/searches", b"name={fresh}&q=status:error"),
+            ("traces/searches/{search_id}/rename", "traces/searches/{search_id}/rename", b"name={fresh}"),
+            ("traces/to-dataset", "traces/to-dataset", b"pick={trace_id}&name={fresh}"),
+            ("traces/erase", "traces/erase", b"pick=abcdefabcdefabcdefabcdefabcdefab&word={project}"),
         )
     ),
 )
 _ENDING: Final = (
+    _of("DELETE", f"{_API}/traces/searches/{{search_id}}"),
+    _of(
+        "POST",
+        f"{_PAGES}/traces/searches/{{search_id}}/delete",
+        path="/{tenant}/{project}/traces/searches/{spare_search_id}/delete",
+        content=b"",
+        headers=_FORM,
+    ),
     _of("DELETE", f"{_API}/models/{{name}}/aliases/{{alias}}", path=f"{_API}/models/{{model}}/aliases/live"),
     _of("POST", f"{_API}/training-runs/{{run_id}}:cancel", path=f"{_API}/training-runs/{{training_run_id}}:cancel"),
     _of("POST", f"{_API}/jobs/{{job_id}}:cancel"),
@@ -309,7 +341,7 @@ _ENDING: Final = (
         f"{_PAGES}/keys/{{key_id}}/revoke",
         path="/{tenant}/{project}/keys/{key_id}/revoke",
         content=b"",
-        headers={"content-type": "application/x-www-form-urlencoded"},
+        headers=_FORM,
     ),
     _of("POST", f"{_API}/keys/{{key_id}}:revoke"),
     _of("DELETE", f"{_API}/members/{{email}}"),

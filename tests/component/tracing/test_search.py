@@ -577,3 +577,16 @@ def test_relative_times_are_counted_from_the_question(traces: Traces) -> None:
         SCOPE, read_filter("since:1h OR attributes.x:1"), from_ns=now_ns - 9000 * SECOND_NS, to_ns=now_ns, num_buckets=1
     )
     assert counts == [(1, 0)]
+
+
+def test_a_histogram_counts_what_the_words_are_found_in(traces: Traces) -> None:
+    now_ns = traces.clock.now_ns()
+    put(
+        traces,
+        make_span(trace=1, start_ns=now_ns - 600 * SECOND_NS, attributes={"input.value": "refund please"}),
+        make_span(trace=2, start_ns=now_ns - 6600 * SECOND_NS, attributes={"input.value": "refund"}, error="broke"),
+        make_span(trace=3, start_ns=now_ns - 600 * SECOND_NS, attributes={"input.value": "hello"}),
+    )
+    where = read_filter("refund")
+    counts = traces.histogram(SCOPE, where, from_ns=now_ns - 7200 * SECOND_NS, to_ns=now_ns, num_buckets=2)
+    assert counts == [(0, 1), (1, 0)]

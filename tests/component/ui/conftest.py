@@ -51,6 +51,7 @@ class Seeded:
         trace = f"/traces/{self.failed_trace}"
         return [
             "", "?start=1", "?start=1&way=otel", "/traces", "/traces?q=status:error&last=24h", "/traces?sort=slowest",
+            "/traces/searches", "/traces/to-dataset?q=errors:yes", f"/traces/to-dataset?pick={self.failed_trace}",
             trace, f"{trace}?part=attributes", f"{trace}?part=events", f"{trace}?part=scores", f"{trace}?part=raw",
             "/sessions", "/sessions?q=s-0001&last=30d", "/sessions/s-0001",
             self.both_traces, f"{self.both_traces}&only=different&pair=1", f"/traces/compare?b={self.failed_trace}",
@@ -69,7 +70,9 @@ class Seeded:
         run_id = self.comparison.baseline.run_id
         return [
             "", "?start=1", "/traces?last=24h", f"/traces/{self.failed_trace}",
-            f"/traces/{self.failed_trace}?part=attributes", self.both_traces, "/sessions", "/sessions/s-0001",
+            f"/traces/{self.failed_trace}?part=attributes", self.both_traces, "/traces/searches",
+            f"/traces/to-dataset?pick={self.failed_trace}", f"/traces/erase?pick={self.failed_trace}",
+            "/sessions", "/sessions/s-0001",
             "/evaluations", f"/evaluations/{run_id}",
             f"/comparisons/{self.comparison.comparison_id}", "/datasets", "/datasets/python-faq", "/experiments",
             f"/experiments/{self.experiment_id}", "/models", "/models/qa", "/deployments",

@@ -42,6 +42,7 @@ from aiplatform.eval.service import EvaluationService
 from aiplatform.eval.store import EvaluationStore
 from aiplatform.registry.datasets import Datasets
 from aiplatform.registry.experiments import Experiments
+from aiplatform.registry.from_traces import TraceCollector
 from aiplatform.registry.lineage import LineageGraph
 from aiplatform.registry.mlflow_rest import MlflowDoor
 from aiplatform.registry.mlflow_runs import MlflowRuns
@@ -111,14 +112,16 @@ def build_world(
             "qa@champion": ResolvedVersion(name="qa", version=3, loader="app:Model"),
         }
     )
+    traces, datasets = Traces(database), Datasets(database, files)
     services = UiServices(
         tenancy=platform.tenancy,
-        traces=Traces(database),
+        traces=traces,
         evaluations=EvaluationService(EvaluationStore(database), files),
-        datasets=Datasets(database, files),
+        datasets=datasets,
         models=Models(database, door, lineage),
         experiments=Experiments(door),
         lineage=lineage,
+        collector=TraceCollector(traces, datasets, files, lineage),
         deployments=Deployments(store, capacity=FakeCapacity(), versions=versions),
         url="http://127.0.0.1:8000",
     )

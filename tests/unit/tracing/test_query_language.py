@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aiplatform.tracing.query import QueryError, filter_of, line_of, parse, read_filter, show
 from aiplatform.tracing.query.automaton import found
+from aiplatform.tracing.query.printing import typed
 from aiplatform.tracing.query.regex import ExpressionError
 from aiplatform.tracing.query.tree import Node, Words, walk
 from tests.unit.tracing.query_trees import trees
@@ -58,6 +59,11 @@ def test_a_line_is_read(line: str, means: str) -> None:
 @given(trees())
 def test_what_is_printed_is_read_as_the_same_tree(node: Node) -> None:
     assert parse(show(node)).node == node
+
+
+@given(trees())
+def test_what_is_typed_is_read_as_the_same_tree(node: Node) -> None:
+    assert parse(typed(node)).node == node
 
 
 @given(trees())

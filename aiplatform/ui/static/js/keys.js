@@ -35,6 +35,11 @@ function plain(event) {
     case "?": document.getElementById("keys-help")?.showModal(); return true;
     case "j": return move(1, "[data-rows] [data-row]", "a[data-open]");
     case "k": return move(-1, "[data-rows] [data-row]", "a[data-open]");
+    case "x": {
+      const box = document.querySelector("[data-rows] [data-row].here input[type=checkbox]");
+      if (box) box.click();
+      return box !== null;
+    }
     case "n": return move(1, "[data-changed] > li", "a");
     case "g": goUntil = performance.now() + GO_MS; return true;
     case "Escape": {
