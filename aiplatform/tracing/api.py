@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from aiplatform.tracing.model import ScoreSource
 if TYPE_CHECKING:
     import ray.data
 
-__all__ = ["erase", "export", "get", "list", "score", "span", "to_dataset", "url"]
+__all__ = ["delete_score", "erase", "export", "get", "list", "score", "score_names", "span", "to_dataset", "url"]
 
 
 def list(  # noqa: A001 - read as `traces.list`
@@ -91,6 +91,24 @@ def score(
         "score_id": score_id,
     }
     found: dict[str, Any] = (client or Client()).post("/api/v1/scores", body, idempotent=score_id is not None)
+    return found
+
+
+def delete_score(score_id: str, *, client: Client | None = None) -> dict[str, Any]:
+    """Take a score away; returns it as it was.
+
+    Raises:
+        NotFoundError: There is no such score in the project.
+        PermissionDeniedError: Somebody else gave it, and the caller is no admin.
+    """
+    path = f"/api/v1/scores/{quote(score_id, safe='')}"
+    found: dict[str, Any] = (client or Client()).request("DELETE", path).json()
+    return found
+
+
+def score_names(*, client: Client | None = None) -> Sequence[dict[str, Any]]:
+    """Names that scores of the project have, the commonest first: `name`, `type`, `count`, `labels`."""
+    found: Sequence[dict[str, Any]] = (client or Client()).get("/api/v1/scores/names")["items"]
     return found
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
 
 from aiplatform.core.i18n import translate
 from aiplatform.tenancy.permissions import Permission
@@ -15,9 +14,6 @@ from aiplatform.tenancy.responses import locale_of
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.tracing.comparing import TraceComparison, compare, content_change, differences
 from aiplatform.tracing.model import (
-    Score,
-    ScoreSource,
-    ScoreType,
     SpanDetail,
     SpanKind,
     SpanRow,
@@ -31,26 +27,9 @@ from aiplatform.tracing.query import read_filter
 from aiplatform.tracing.query.complete import Completion
 from aiplatform.tracing.query.parser import MAX_CHARACTERS
 from aiplatform.tracing.routes_keep import add_keep_routes
+from aiplatform.tracing.score_routes import add_score_routes, score_json
 from aiplatform.tracing.service import MAX_COMPLETIONS, MAX_PAGE, Traces
 from aiplatform.tracing.session_routes import add_sessions
-
-
-class ScoreBody(BaseModel):
-    """A judgement about a trace, or about one span of it."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-    trace_id: str
-    span_id: str | None = None
-    name: str
-    value: bool | float | str
-    source: ScoreSource = ScoreSource.CODE
-    type: ScoreType | None = None
-    """By default what the value is: boolean, numeric, or label."""
-
-    comment: Annotated[str, Field(max_length=10_000)] | None = None
-    score_id: str | None = None
-    """An id of the caller's own: the same one again replaces the score."""
 
 
 def build_routes(service: Traces) -> Routes:
@@ -134,24 +113,7 @@ def build_routes(service: Traces) -> Routes:
         """Everything about one span."""
         return detail_json(service.span(caller.scope, trace_id, span_id))
 
-    @routes.get("/api/v1/scores", permission=Permission.TRACES_READ)
-    def list_scores(
-        caller: CallerDep,
-        trace_id: str | None = None,
-        name: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> dict[str, Any]:
-        """Scores of a trace or of the project, newest first."""
-        trace_ids = None if trace_id is None else [trace_id]
-        found = service.scores(caller.scope, trace_ids=trace_ids, name=name, limit=limit)
-        return {"items": [score_json(score) for score in found], "next": None}
-
-    @routes.post("/api/v1/scores", permission=Permission.SCORES_WRITE, status_code=201)
-    def add_score(caller: CallerDep, body: ScoreBody) -> dict[str, Any]:
-        """Judge a trace or a span."""
-        score = service.add_score(caller.scope, principal=caller.principal, **body.model_dump())
-        return score_json(score)
-
+    add_score_routes(routes, service)
     add_sessions(routes, service.sessions)
     routes.routes.extend(build_price_routes(service.prices).routes)
     return routes
@@ -198,11 +160,6 @@ def detail_json(detail: SpanDetail) -> dict[str, Any]:
     found = asdict(detail)
     row = found.pop("row")
     return {**row, **found, "usage": _usage_json(detail)}
-
-
-def score_json(score: Score) -> dict[str, Any]:
-    """A score as the API shows it."""
-    return asdict(score)
 
 
 def _usage_json(holder: TraceSummary | SpanRow | SpanDetail) -> Mapping[str, int | None]:

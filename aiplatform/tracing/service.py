@@ -37,6 +37,7 @@ from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.query.values import storable
 from aiplatform.tracing.redaction_service import Redaction
 from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
+from aiplatform.tracing.scoring import Scoring
 from aiplatform.tracing.sessions import Sessions
 from aiplatform.tracing.textindex import TextIndex, open_index
 
@@ -74,6 +75,7 @@ class Traces:
         self.retention = Retention(database, self.clock)
         self.erasure = Erasure(self, database)
         self.sessions = Sessions(database)
+        self.scoring = Scoring(self, database)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
         """Store the spans of an OTLP export request (protobuf); returns when they are committed.

@@ -25,6 +25,7 @@ from aiplatform.ui.pages.models import add_models
 from aiplatform.ui.pages.overview import add_overview
 from aiplatform.ui.pages.sessions import add_sessions
 from aiplatform.ui.pages.trace import add_trace
+from aiplatform.ui.pages.trace_scores import add_trace_scores
 from aiplatform.ui.pages.traces import add_traces
 from aiplatform.ui.rendering import Renderer
 from aiplatform.ui.site import Site, UiServices
@@ -54,6 +55,7 @@ def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
         add_traces,
         add_compare_traces,  # before the page of one trace, whose address would take it for an id
         add_trace,
+        add_trace_scores,
         add_sessions,
         add_evaluations,
         add_comparison,

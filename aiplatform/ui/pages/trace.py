@@ -11,7 +11,8 @@ from starlette.responses import Response
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
-from aiplatform.tracing.model import KIND_NAMES, SCORE_SOURCE_NAMES, STATUS_NAMES, SpanDetail, Status, TraceTree
+from aiplatform.tracing.model import KIND_NAMES, STATUS_NAMES, SpanDetail, Status, TraceTree
+from aiplatform.ui.pages.trace_scores import scores_view
 from aiplatform.ui.pages.traces import entity_tag
 from aiplatform.ui.rendering import is_fragment
 from aiplatform.ui.site import BASE, Site, Visit
@@ -31,6 +32,10 @@ def add_trace(routes: Routes, site: Site) -> None:
         span_id = visit.param("span") or first_span(tree)
         if is_fragment(request) and request.headers.get("hx-target") == "span":
             return visit.page("pages/trace_span.html", _span_view(site, visit, tree, span_id))
+        if is_fragment(request) and request.headers.get("hx-target") == "scores":
+            edit = visit.param("edit")
+            view = scores_view(site, visit, tree.summary.trace_id, span_id, tree.scores, edit=edit)
+            return visit.page("pages/trace_scores_again.html", view)
         offset = visit.param("offset") or ""
         rows = tree_view(tree, visit.frame.now_ns, offset=int(offset) if offset.isdecimal() else 0)
         view = {
@@ -66,6 +71,7 @@ def add_trace(routes: Routes, site: Site) -> None:
             "kind_names": KIND_NAMES,
             "address": replace(visit.address(*STATE), path=page),
             "detail": None,
+            "all_scores": tree.scores,
             **_live_view(visit, tree),
         }
         answer = visit.page("pages/trace_live.html", view)
@@ -105,8 +111,7 @@ def _span_view(site: Site, visit: Visit, tree: TraceTree, span_id: str | None) -
         "span_problem": problem,
         "part": part,
         "parts": address.tabs("part", [(key, names[key]) for key in PARTS], part),
-        "scores": [score for score in tree.scores if score.span_id in {None, span_id}],
-        "source_names": SCORE_SOURCE_NAMES,
+        **scores_view(site, visit, trace_id, span_id, tree.scores, edit=visit.param("edit")),
         "status_names": STATUS_NAMES,
         "kind_names": KIND_NAMES,
         "role_names": ROLE_NAMES,
