@@ -185,6 +185,9 @@ _TRACES: Final = (
     _of("GET", f"{_API}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}"}),
     _of("GET", f"{_API}/traces/{{trace_id}}/spans/{{span_id}}"),
     _of("GET", f"{_API}/scores", query={"trace_id": "{trace_id}"}),
+    _of("GET", f"{_API}/scores/names"),
+    # Before the one that gives a score of this id again.
+    _of("DELETE", f"{_API}/scores/{{score_id}}"),
     _of("POST", f"{_API}/scores", json={"trace_id": "{trace_id}", "name": "x", "value": 1, "score_id": "{score_id}"}),
     _of("POST", "/api/public/scores", json={"traceId": "{trace_id}", "name": "x", "value": 1, "id": "{score_id}"}),
 )  # fmt: skip
@@ -295,6 +298,8 @@ _PAGE_SAMPLES: Final = (
             ("models/{name}/champion", "models/{model}/champion", b"version=1"),
             ("deployments/{name}/rollback", "deployments/{deployment}/rollback", b"to=1"),
             ("keys", "keys", b"name=page&role=viewer"),
+            ("traces/{trace_id}/scores", "traces/{trace_id}/scores", b"name=page&type=numeric&numeric=1"),
+            ("traces/{trace_id}/scores/{score_id}/delete", "traces/{trace_id}/scores/{score_id}/delete", b""),
         )
     ),
 )
