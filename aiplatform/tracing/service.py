@@ -31,6 +31,8 @@ from aiplatform.tracing.model import (
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.outline import Outline
+from aiplatform.tracing.outlines import Outlines
 from aiplatform.tracing.prices import Prices
 from aiplatform.tracing.query.complete import Completion, choices_at, names_at, own_names, own_values, place_of
 from aiplatform.tracing.query.tree import uses_index
@@ -75,6 +77,7 @@ class Traces:
         self.retention = Retention(database, self.clock)
         self.erasure = Erasure(self, database)
         self.sessions = Sessions(database)
+        self.outlines = Outlines(database)
         self.scoring = Scoring(self, database)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
@@ -168,6 +171,18 @@ class Traces:
         if tree is None:
             raise _no_trace(trace_id)
         return tree
+
+    def outline(self, scope: Scope, trace_id: str) -> Outline:
+        """Which rows a trace's tree has and how they lie, for pages that draw it window by window.
+
+        Raises:
+            NotFoundError: There is no such trace here.
+        """
+        trace_id = _checked_trace_id(trace_id)
+        found = self.outlines.get(scope, trace_id)
+        if found is None:
+            raise _no_trace(trace_id)
+        return found
 
     def span(self, scope: Scope, trace_id: str, span_id: str) -> SpanDetail:
         """Everything about one span, decoded from its raw bytes.

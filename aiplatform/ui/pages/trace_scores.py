@@ -54,7 +54,7 @@ def add_trace_scores(routes: Routes, site: Site) -> None:
     ) -> Response:
         """Give a score, or correct the one that is named."""
         visit = site.visit(request, "traces")
-        summary = site.services.traces.get(visit.caller.scope, trace_id).summary
+        summary = site.services.traces.outline(visit.caller.scope, trace_id).summary
         sent = {
             "score_id": score_id, "name": name, "type": str(type), "numeric": numeric, "boolean": boolean,
             "label": label, "text": text, "comment": comment, "about": about,
@@ -79,7 +79,7 @@ def add_trace_scores(routes: Routes, site: Site) -> None:
     ) -> Response:
         """Take a score away."""
         visit = site.visit(request, "traces")
-        trace_id = site.services.traces.get(visit.caller.scope, trace_id).summary.trace_id
+        trace_id = site.services.traces.outline(visit.caller.scope, trace_id).summary.trace_id
         gone = site.services.traces.scoring.delete(visit.caller, score_id, trace_id=trace_id)
         told = visit.text(N_("The score {name} is deleted.")).format(name=gone.name)
         return _answer(site, visit, trace_id, span, part, told=told)

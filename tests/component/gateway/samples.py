@@ -268,6 +268,8 @@ _PAGE_SAMPLES: Final = (
     _of("GET", f"{_PAGES}/complete", query={"q": "session:"}),
     _of("GET", f"{_PAGES}/traces/live", query={"q": "session:{session_id}"}),
     _of("GET", f"{_PAGES}/traces/{{trace_id}}/live", path="/{tenant}/{project}/traces/{trace_id}/live"),
+    _of("GET", f"{_PAGES}/traces/{{trace_id}}/rows", path="/{tenant}/{project}/traces/{trace_id}/rows"),
+    _of("GET", f"{_PAGES}/traces/{{trace_id}}/outline", path="/{tenant}/{project}/traces/{trace_id}/outline"),
     _of("GET", f"{_PAGES}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}", "pair": "0"}),
     _of("GET", f"{_PAGES}/waiting", query={"since": "0"}),
     *(
