@@ -15,7 +15,19 @@ from aiplatform.tracing.model import ScoreSource
 if TYPE_CHECKING:
     import ray.data
 
-__all__ = ["delete_score", "erase", "export", "get", "list", "score", "score_names", "span", "to_dataset", "url"]
+__all__ = [
+    "delete_score",
+    "erase",
+    "export",
+    "get",
+    "list",
+    "score",
+    "score_names",
+    "span",
+    "to_dataset",
+    "url",
+    "usage",
+]
 
 
 def list(  # noqa: A001 - read as `traces.list`
@@ -109,6 +121,17 @@ def delete_score(score_id: str, *, client: Client | None = None) -> dict[str, An
 def score_names(*, client: Client | None = None) -> Sequence[dict[str, Any]]:
     """Names that scores of the project have, the commonest first: `name`, `type`, `count`, `labels`."""
     found: Sequence[dict[str, Any]] = (client or Client()).get("/api/v1/scores/names")["items"]
+    return found
+
+
+def usage(*, days: int = 7, client: Client | None = None) -> dict[str, Any]:
+    """What the project sent, keeps and paid in the last days, today included, day by day; days are UTC.
+
+    Args:
+        days: How many, 1 to 366.
+        client: By default one with the credentials found here.
+    """
+    found: dict[str, Any] = (client or Client()).get("/api/v1/traces/usage", days=days)
     return found
 
 

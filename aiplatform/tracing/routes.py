@@ -30,12 +30,14 @@ from aiplatform.tracing.routes_keep import add_keep_routes
 from aiplatform.tracing.score_routes import add_score_routes, score_json
 from aiplatform.tracing.service import MAX_COMPLETIONS, MAX_PAGE, Traces
 from aiplatform.tracing.session_routes import add_sessions
+from aiplatform.tracing.usage_routes import add_usage_routes
 
 
 def build_routes(service: Traces) -> Routes:
     """The room's HTTP interface."""
     routes = Routes(tags=["traces"])
     add_keep_routes(routes, service)
+    add_usage_routes(routes, service.usage)
 
     @routes.get("/api/v1/traces", permission=Permission.TRACES_READ)
     def list_traces(

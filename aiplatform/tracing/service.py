@@ -42,6 +42,7 @@ from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
 from aiplatform.tracing.scoring import Scoring
 from aiplatform.tracing.sessions import Sessions
 from aiplatform.tracing.textindex import TextIndex, open_index
+from aiplatform.tracing.usage_report import UsageReports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +79,7 @@ class Traces:
         self.erasure = Erasure(self, database)
         self.sessions = Sessions(database)
         self.outlines = Outlines(database)
+        self.usage = UsageReports(database, self.clock)
         self.scoring = Scoring(self, database)
 
     def ingest(self, scope: Scope, request: bytes) -> IngestResult:
@@ -295,6 +297,7 @@ class Traces:
         with self._database.transaction(scope) as tx:
             store.delete_scope(tx)
             store.remove_policies(tx)
+            store.remove_counts(tx)
 
     @contextmanager
     def _reading(self, scope: Scope, where: TraceFilter) -> Iterator[tuple[Transaction, ColumnElement[bool] | None]]:

@@ -1,6 +1,7 @@
 """Spans, traces and scores in SQL: written in batches, read by page, by trace and by span."""
 
 from aiplatform.tracing.store.completing import seen_names, seen_values
+from aiplatform.tracing.store.counting import remove_counts
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
 from aiplatform.tracing.store.policies import remove_policies
 from aiplatform.tracing.store.prices import MAX_PRICES, OwnPrice, own_prices, put_price, remove_price
@@ -26,6 +27,7 @@ __all__ = [
     "own_prices",
     "put_price",
     "put_score",
+    "remove_counts",
     "remove_policies",
     "remove_price",
     "remove_traces",

@@ -164,6 +164,7 @@ _TRACES: Final = (
     _of("GET", "/api/public/projects"),
     _of("GET", f"{_API}/traces", query={"session_id": "{session_id}"}),
     _of("GET", f"{_API}/traces/export", query={"q": "session:{session_id}", "format": "jsonl", "level": "spans"}),
+    _of("GET", f"{_API}/traces/usage"),
     _of("GET", f"{_API}/traces/{{trace_id}}"),
     _of("GET", f"{_API}/redaction"),
     _of("PUT", f"{_API}/redaction", query={"level": "project"}, json={"rules": ["email"]}),
