@@ -46,6 +46,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
                 icon="message-square",
                 permission=Permission.TRACES_READ,
             ),
+            Entry(key="usage", path="/usage", name=N_("Usage"), icon="layers", permission=Permission.TRACES_READ),
         ),
     ),
     (

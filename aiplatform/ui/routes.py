@@ -27,6 +27,7 @@ from aiplatform.ui.pages.sessions import add_sessions
 from aiplatform.ui.pages.trace import add_trace
 from aiplatform.ui.pages.trace_scores import add_trace_scores
 from aiplatform.ui.pages.traces import add_traces
+from aiplatform.ui.pages.usage import add_usage
 from aiplatform.ui.rendering import Renderer
 from aiplatform.ui.site import Site, UiServices
 
@@ -57,6 +58,7 @@ def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
         add_trace,
         add_trace_scores,
         add_sessions,
+        add_usage,
         add_evaluations,
         add_comparison,
         add_datasets,

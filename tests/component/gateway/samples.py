@@ -266,6 +266,7 @@ _PAGE_SAMPLES: Final = (
     _of("GET", _PAGES),
     _of("GET", f"{_PAGES}/sessions", query={"q": "{session_id}"}),
     _of("GET", f"{_PAGES}/sessions/{{session_id:path}}", path="/{tenant}/{project}/sessions/{session_id}"),
+    _of("GET", f"{_PAGES}/usage"),
     _of("GET", f"{_PAGES}/complete", query={"q": "session:"}),
     _of("GET", f"{_PAGES}/traces/live", query={"q": "session:{session_id}"}),
     _of("GET", f"{_PAGES}/traces/{{trace_id}}/live", path="/{tenant}/{project}/traces/{trace_id}/live"),

@@ -141,6 +141,6 @@ def test_the_terminal_shows_lists_and_trees(traces: Traces, api_url: str, monkey
     assert used.exit_code == 0, used.output
     assert "spans" in used.stdout.splitlines()[0]
     as_json = runner.invoke(traces_command, ["usage", "--json"])
-    assert '"num_spans": 1' in as_json.stdout
+    assert '"num_spans": 2' in as_json.stdout
     scored = runner.invoke(traces_command, ["score", TRACE_ID, "relevance", "0.9", "--json"])
     assert '"value": 0.9' in scored.stdout

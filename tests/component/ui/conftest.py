@@ -52,6 +52,7 @@ class Seeded:
         return [
             "", "?start=1", "?start=1&way=otel", "/traces", "/traces?q=status:error&last=24h", "/traces?sort=slowest",
             trace, f"{trace}?part=attributes", f"{trace}?part=events", f"{trace}?part=scores", f"{trace}?part=raw",
+            "/usage", "/usage?last=30d",
             "/sessions", "/sessions?q=s-0001&last=30d", "/sessions/s-0001",
             self.both_traces, f"{self.both_traces}&only=different&pair=1", f"/traces/compare?b={self.failed_trace}",
             "/evaluations", f"/evaluations/{run_id}", f"/evaluations/{run_id}?slice=language%3Dzh&state=scored",
@@ -69,7 +70,7 @@ class Seeded:
         run_id = self.comparison.baseline.run_id
         return [
             "", "?start=1", "/traces?last=24h", f"/traces/{self.failed_trace}",
-            f"/traces/{self.failed_trace}?part=attributes", self.both_traces, "/sessions", "/sessions/s-0001",
+            f"/traces/{self.failed_trace}?part=attributes", self.both_traces, "/sessions", "/sessions/s-0001", "/usage",
             "/evaluations", f"/evaluations/{run_id}",
             f"/comparisons/{self.comparison.comparison_id}", "/datasets", "/datasets/python-faq", "/experiments",
             f"/experiments/{self.experiment_id}", "/models", "/models/qa", "/deployments",
