@@ -187,9 +187,12 @@ _TRACES: Final = (
     _of("GET", f"{_API}/traces/{{trace_id}}/spans/{{span_id}}"),
     _of("GET", f"{_API}/scores", query={"trace_id": "{trace_id}"}),
     _of("GET", f"{_API}/scores/names"),
-    # Before the one that gives a score of this id again.
+    # Each way to delete a score stands before one that gives it again.
     _of("DELETE", f"{_API}/scores/{{score_id}}"),
     _of("POST", f"{_API}/scores", json={"trace_id": "{trace_id}", "name": "x", "value": 1, "score_id": "{score_id}"}),
+    _of("POST", f"{_PAGES}/traces/{{trace_id}}/scores/{{score_id}}/delete", content=b"",
+        path="/{tenant}/{project}/traces/{trace_id}/scores/{score_id}/delete",
+        headers={"content-type": "application/x-www-form-urlencoded"}),
     _of("POST", "/api/public/scores", json={"traceId": "{trace_id}", "name": "x", "value": 1, "id": "{score_id}"}),
 )  # fmt: skip
 _SPEC: Final = {"name": "{fresh}", "entrypoint": "app:train", "num_workers": 1}
@@ -303,7 +306,6 @@ _PAGE_SAMPLES: Final = (
             ("deployments/{name}/rollback", "deployments/{deployment}/rollback", b"to=1"),
             ("keys", "keys", b"name=page&role=viewer"),
             ("traces/{trace_id}/scores", "traces/{trace_id}/scores", b"name=page&type=numeric&numeric=1"),
-            ("traces/{trace_id}/scores/{score_id}/delete", "traces/{trace_id}/scores/{score_id}/delete", b""),
         )
     ),
 )
