@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Query, Request, Response
 
 from aiplatform.core.i18n import translate
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.responses import locale_of
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.tracing.comparing import TraceComparison, compare, content_change, differences
+from aiplatform.tracing.conditional import answer_by_content, answer_unless_known, entity_tag
 from aiplatform.tracing.model import (
     SpanDetail,
     SpanKind,
@@ -21,6 +22,7 @@ from aiplatform.tracing.model import (
     TraceFilter,
     TraceSort,
     TraceSummary,
+    TraceTree,
 )
 from aiplatform.tracing.price_routes import build_price_routes
 from aiplatform.tracing.query import read_filter
@@ -101,19 +103,18 @@ def build_routes(service: Traces) -> Routes:
         return answer
 
     @routes.get("/api/v1/traces/{trace_id}", permission=Permission.TRACES_READ)
-    def get_trace(caller: CallerDep, trace_id: str) -> dict[str, Any]:
-        """A trace with its spans in tree order, and its scores."""
-        found = service.get(caller.scope, trace_id)
-        return {
-            **summary_json(found.summary),
-            "spans": [span_json(row) for row in found.spans],
-            "scores": [score_json(score) for score in found.scores],
-        }
+    def get_trace(request: Request, caller: CallerDep, trace_id: str) -> Response:
+        """A trace with its spans in tree order, and its scores; 304 where `If-None-Match` names its `ETag`."""
+        summary = service.summary(caller.scope, trace_id)
+        scores = service.scores(caller.scope, trace_ids=[summary.trace_id])
+        # Whatever changes a span changes its trace's summary: when it was written last, or what it sums up to.
+        tag = entity_tag(summary, [(score.score_id, score.created_ns, score.value) for score in scores])
+        return answer_unless_known(request, tag, lambda: trace_json(service.get(caller.scope, trace_id)))
 
     @routes.get("/api/v1/traces/{trace_id}/spans/{span_id}", permission=Permission.TRACES_READ)
-    def get_span(caller: CallerDep, trace_id: str, span_id: str) -> dict[str, Any]:
-        """Everything about one span."""
-        return detail_json(service.span(caller.scope, trace_id, span_id))
+    def get_span(request: Request, caller: CallerDep, trace_id: str, span_id: str) -> Response:
+        """Everything about one span; 304 where `If-None-Match` names its `ETag`."""
+        return answer_by_content(request, detail_json(service.span(caller.scope, trace_id, span_id)))
 
     add_score_routes(routes, service)
     add_sessions(routes, service.sessions)
@@ -144,6 +145,15 @@ def comparison_json(compared: TraceComparison) -> dict[str, Any]:
             }
             for pair in compared.pairs
         ],
+    }
+
+
+def trace_json(tree: TraceTree) -> dict[str, Any]:
+    """A trace with its spans and scores as the API shows it."""
+    return {
+        **summary_json(tree.summary),
+        "spans": [span_json(row) for row in tree.spans],
+        "scores": [score_json(score) for score in tree.scores],
     }
 
 

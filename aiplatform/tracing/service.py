@@ -28,6 +28,7 @@ from aiplatform.tracing.model import (
     TraceFilter,
     TracePage,
     TraceSort,
+    TraceSummary,
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
@@ -173,6 +174,19 @@ class Traces:
         if tree is None:
             raise _no_trace(trace_id)
         return tree
+
+    def summary(self, scope: Scope, trace_id: str) -> TraceSummary:
+        """A trace without its spans.
+
+        Raises:
+            NotFoundError: There is no such trace here.
+        """
+        trace_id = _checked_trace_id(trace_id)
+        with self._database.read(scope) as tx:
+            found = store.summary(tx, trace_id)
+        if found is None:
+            raise _no_trace(trace_id)
+        return found
 
     def outline(self, scope: Scope, trace_id: str) -> Outline:
         """Which rows a trace's tree has and how they lie, for pages that draw it window by window.

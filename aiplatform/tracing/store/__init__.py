@@ -3,6 +3,7 @@
 from aiplatform.tracing.store.completing import seen_names, seen_values
 from aiplatform.tracing.store.counting import remove_counts
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
+from aiplatform.tracing.store.outlining import summary
 from aiplatform.tracing.store.policies import remove_policies
 from aiplatform.tracing.store.prices import MAX_PRICES, OwnPrice, own_prices, put_price, remove_price
 from aiplatform.tracing.store.reading import freshness, span, tree
@@ -38,6 +39,7 @@ __all__ = [
     "seen_values",
     "settle",
     "span",
+    "summary",
     "tree",
     "with_search",
     "write",
