@@ -15,6 +15,7 @@ from aiplatform.tenancy.sign_in import SignInPage
 from aiplatform.ui.assets import Assets
 from aiplatform.ui.pages.account import add_account, sign_in_page
 from aiplatform.ui.pages.admin import add_admin
+from aiplatform.ui.pages.attachments import add_attachments
 from aiplatform.ui.pages.compare_traces import add_compare_traces
 from aiplatform.ui.pages.comparison import add_comparison
 from aiplatform.ui.pages.datasets import add_datasets
@@ -57,6 +58,7 @@ def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
         add_compare_traces,  # before the page of one trace, whose address would take it for an id
         add_trace,
         add_trace_scores,
+        add_attachments,
         add_sessions,
         add_usage,
         add_evaluations,

@@ -186,6 +186,7 @@ def _span_view(
         "kind_names": KIND_NAMES,
         "role_names": ROLE_NAMES,
         "quoted": quoted_ids(detail) if detail else frozenset(),
+        "span_path": f"{visit.base}/traces/{trace_id}/spans/{span_id}",
     }
 
 

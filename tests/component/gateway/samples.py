@@ -275,6 +275,11 @@ _PAGE_SAMPLES: Final = (
     _of("GET", f"{_PAGES}/traces/{{trace_id}}/live", path="/{tenant}/{project}/traces/{trace_id}/live"),
     _of("GET", f"{_PAGES}/traces/{{trace_id}}/rows", path="/{tenant}/{project}/traces/{trace_id}/rows"),
     _of("GET", f"{_PAGES}/traces/{{trace_id}}/outline", path="/{tenant}/{project}/traces/{trace_id}/outline"),
+    _of(
+        "GET",
+        f"{_PAGES}/traces/{{trace_id}}/spans/{{span_id}}/attachments/{{key}}",
+        path="/{tenant}/{project}/traces/{trace_id}/spans/{span_id}/attachments/none",
+    ),
     _of("GET", f"{_PAGES}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}", "pair": "0"}),
     _of("GET", f"{_PAGES}/waiting", query={"since": "0"}),
     *(
