@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ NUM_NODES = "document.getElementsByTagName('*').length"
 MAX_NODES = 9_000
 """Of the whole page: what was measured after a fling in the design, and far from a node a span."""
 
+ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PAGE = f"/traces/{trace_id_of(950).hex()}"
 
 
@@ -167,3 +169,25 @@ def test_a_viewer_sees_no_form_and_a_narrow_chinese_page_has_it_whole(look: Look
     expect(page.locator("#score-name")).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     expect(page).to_have_url(re.compile("part=scores"))
+
+
+def test_a_picture_in_a_message_is_fetched_when_it_is_asked_for(look: Look, seeded: Seeded) -> None:
+    parts = [{"type": "blob", "mime_type": "image/png", "content": ONE_PIXEL}]
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": json.dumps([{"role": "user", "parts": parts}]),
+    }
+    request = export_request([make_span(1, trace=970, attributes=attributes)]).SerializeToString()
+    seeded.world.services.traces.ingest(seeded.caller.scope, request)
+    eyes = look()
+    asked: list[str] = []
+    eyes.page.on("request", lambda request: asked.append(request.url) if "/attachments/" in request.url else None)
+    page = eyes.go(f"/traces/{trace_id_of(970).hex()}")
+    expect(page.locator("#span")).to_contain_text("image/png")
+    assert asked == []
+    page.get_by_text("Show the picture").click()
+    picture = page.get_by_role("img", name="file in the message · image/png")
+    expect(picture).to_be_visible()
+    expect(picture).to_have_js_property("naturalWidth", 1)
+    assert len(asked) == 1
+    assert eyes.seen() == []
