@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
@@ -23,7 +23,7 @@ from aiplatform.tracing.service import Traces
 from tests.component.tracing.conftest import SCOPE, KeyNamesCaller
 
 TRACE = trace_id_of(1).hex()
-Ask = Callable[..., httpx.Response]
+Ask = Callable[..., Any]
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def ask(traces: Traces) -> Ask:
     attach(app, [build_routes(traces)])
     client = TestClient(KeyNamesCaller(app))
 
-    def asked(method: str, path: str, who: str = "acme", **options: object) -> httpx.Response:
+    def asked(method: str, path: str, who: str = "acme", **options: Any) -> Any:
         headers = {"authorization": f"Bearer {who}"}
-        return client.request(method, f"/api/v1{path}", headers=headers, **options)  # type: ignore[arg-type]
+        return client.request(method, f"/api/v1{path}", headers=headers, **options)
 
     return asked
 
@@ -48,7 +48,7 @@ def give(traces: Traces, name: str, value: ScoreValue, *, by: str = "key:acme", 
     return score.score_id
 
 
-def names_of(answer: httpx.Response) -> list[tuple[str, str, int, list[str]]]:
+def names_of(answer: Any) -> list[tuple[str, str, int, list[str]]]:
     return [(each["name"], each["type"], each["count"], each["labels"]) for each in answer.json()["items"]]
 
 
