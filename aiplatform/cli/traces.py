@@ -15,10 +15,8 @@ from aiplatform.client.credentials import find_credentials
 from aiplatform.client.http import Client
 from aiplatform.core.i18n import N_
 from aiplatform.tracing import api
-from aiplatform.tracing.counting import REFUSALS, REJECTIONS
 from aiplatform.tracing.export_model import ExportFormat, ExportLevel
 from aiplatform.tracing.model import STATUS_NAMES, ScoreSource, Status, TraceSort
-from aiplatform.tracing.usage_report import MAX_DAYS
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -106,11 +104,13 @@ def score_trace(
 @app.command("usage", help=tr(N_("Show what the project sent, keeps and paid, day by day.")))
 def show_usage(
     *,
-    days: Annotated[int, typer.Option("--days", min=1, max=MAX_DAYS, help=tr(N_("How many, today included.")))] = 7,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help=tr(N_("How many, today included.")))] = 7,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the report."""
+    from aiplatform.tracing.counting import REFUSALS, REJECTIONS  # noqa: PLC0415 - loads protobuf
+
     with Client(find_credentials(project=project)) as client:
         found = api.usage(days=days, client=client)
     if json:
