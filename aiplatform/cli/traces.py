@@ -26,6 +26,10 @@ PREVIEW_WIDTH = 60
 _HEADS = (
     N_("trace"), N_("started"), N_("name"), N_("status"), N_("duration"), N_("spans"), N_("tokens"), N_("input"),
 )  # fmt: skip
+_USAGE_HEADS = (
+    N_("day"), N_("spans"), N_("rejected"), N_("refused requests"), N_("redacted"), N_("dropped attributes"),
+    N_("bytes"), N_("traces"), N_("tokens"), N_("cost"),
+)  # fmt: skip
 
 
 @app.command("list", help=tr(N_("List traces, newest first.")))
@@ -132,6 +136,39 @@ def score_trace(
     say(N_("{name} = {value} is stored."), name=made["name"], value=made["value"])
 
 
+@app.command("usage", help=tr(N_("Show what the project sent, keeps and paid, day by day.")))
+def show_usage(
+    *,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help=tr(N_("How many, today included.")))] = 7,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the report."""
+    from aiplatform.tracing.counting import REFUSALS, REJECTIONS  # noqa: PLC0415 - loads protobuf
+
+    with Client(find_credentials(project=project)) as client:
+        found = api.usage(days=days, client=client)
+    if json:
+        print_json(found)
+        return
+    if not found["items"]:
+        say(N_("Nothing arrived in these days."))
+        return
+    print_table(_USAGE_HEADS, [_usage_row(one) for one in found["items"]], right=range(1, 10))
+    total = found["total"]
+    for title, names, counts in (
+        (N_("rejected"), REJECTIONS, total["rejected"]),
+        (N_("refused requests"), REFUSALS, total["refused"]),
+        (N_("redacted"), {}, total["redacted"]),
+    ):
+        for reason, count in counts.items():
+            words = tr(names[reason]) if reason in names else reason
+            console().print(f"{tr(title)}: {count:,}  {words}", markup=False)
+    behind = found["freshness"]
+    if not behind["is_current"]:
+        say(N_("The text index is {seconds} s behind."), seconds=f"{behind['lag_s']:.1f}")
+
+
 @app.command("export", help=tr(N_("Keep everything that a query finds as a Parquet or JSON lines file.")))
 def export_traces(
     file: Annotated[Path, typer.Argument(help=tr(N_("Where to keep it: OUT.parquet or OUT.jsonl.")))],
@@ -235,6 +272,21 @@ def _row(item: dict[str, Any]) -> list[Any]:
         item["num_spans"],
         item["usage"]["total_tokens"],
         _cut(item["input_preview"]),
+    ]
+
+
+def _usage_row(item: dict[str, Any]) -> list[Any]:
+    return [
+        item["day"],
+        item["num_spans"],
+        sum(item["rejected"].values()),
+        sum(item["refused"].values()),
+        sum(item["redacted"].values()),
+        item["num_dropped_attributes"],
+        item["size_bytes"],
+        item["num_traces"],
+        item["usage"]["total_tokens"],
+        " + ".join(f"{amount:.4g} {currency}" for currency, amount in item["costs"].items()) or None,
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import ray.data
 
 __all__ = [
-    "change_search", "delete_search", "erase", "export", "facets", "get", "list", "open_search", "save_search", "score",
-    "search", "searches", "span", "to_dataset", "url",
+    "change_search", "delete_score", "delete_search", "erase", "export", "facets", "get", "list", "open_search",
+    "save_search", "score", "score_names", "search", "searches", "span", "to_dataset", "url", "usage",
 ]  # fmt: skip
 
 
@@ -123,6 +123,35 @@ def score(
         "score_id": score_id,
     }
     found: dict[str, Any] = (client or Client()).post("/api/v1/scores", body, idempotent=score_id is not None)
+    return found
+
+
+def delete_score(score_id: str, *, client: Client | None = None) -> dict[str, Any]:
+    """Take a score away; returns it as it was.
+
+    Raises:
+        NotFoundError: There is no such score in the project.
+        PermissionDeniedError: Somebody else gave it, and the caller is no admin.
+    """
+    path = f"/api/v1/scores/{quote(score_id, safe='')}"
+    found: dict[str, Any] = (client or Client()).request("DELETE", path).json()
+    return found
+
+
+def score_names(*, client: Client | None = None) -> Sequence[dict[str, Any]]:
+    """Names that scores of the project have, the commonest first: `name`, `type`, `count`, `labels`."""
+    found: Sequence[dict[str, Any]] = (client or Client()).get("/api/v1/scores/names")["items"]
+    return found
+
+
+def usage(*, days: int = 7, client: Client | None = None) -> dict[str, Any]:
+    """What the project sent, keeps and paid in the last days, today included, day by day; days are UTC.
+
+    Args:
+        days: How many, 1 to 366.
+        client: By default one with the credentials found here.
+    """
+    found: dict[str, Any] = (client or Client()).get("/api/v1/traces/usage", days=days)
     return found
 
 

@@ -26,6 +26,12 @@ MAX_PAST_DAYS: Final = 3_650
 MAX_FUTURE_DAYS: Final = 2
 MAX_NS: Final = 2**63 - 1
 
+BAD_TRACE_ID: Final = N_("A trace id must be 16 bytes and not all zero.")
+BAD_SPAN_ID: Final = N_("A span id must be 8 bytes and not all zero.")
+BAD_PARENT_ID: Final = N_("A parent span id must be 8 bytes or empty.")
+BAD_START: Final = N_("A span must start within the last 3,650 days, and at most 2 days ahead of the platform's clock.")
+BAD_END: Final = N_("A span's end must be a time that fits 63 bits of nanoseconds.")
+
 _LAST: Final = 1_000
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
@@ -77,15 +83,15 @@ def problem_with(span: SpanMessage, now_ns: int) -> str | None:
     """Why a span cannot be stored, as a catalogue text; None where it can."""
     trace_id, span_id, start_ns = span.trace_id, span.span_id, span.start_time_unix_nano
     if len(trace_id) != 16 or trace_id == _NO_TRACE:
-        return N_("A trace id must be 16 bytes and not all zero.")
+        return BAD_TRACE_ID
     if len(span_id) != 8 or span_id == _NO_SPAN:
-        return N_("A span id must be 8 bytes and not all zero.")
+        return BAD_SPAN_ID
     if len(span.parent_span_id) not in {0, 8}:
-        return N_("A parent span id must be 8 bytes or empty.")
+        return BAD_PARENT_ID
     if not now_ns - MAX_PAST_DAYS * DAY_NS <= start_ns <= now_ns + MAX_FUTURE_DAYS * DAY_NS:
-        return N_("A span must start within the last 3,650 days, and at most 2 days ahead of the platform's clock.")
+        return BAD_START
     if span.end_time_unix_nano > MAX_NS:
-        return N_("A span's end must be a time that fits 63 bits of nanoseconds.")
+        return BAD_END
     return None
 
 

@@ -58,13 +58,20 @@ class OtlpEndpoint:
                 return
             media_type = _media_type(headers)
             caller = _caller(scope)
-            caller.require(self._entry.signal.permission)
-            body = await self._body(headers, receive)
+            body = await self._body_of(caller, headers, receive)
             response = await self._entry.take(body, media_type, caller, _project_headers(headers))
         except AIPlatformError as error:
             await _reply_error(send, error, media_type)
         else:
             await _reply(send, 200, encoded(response, media_type), media_type)
+
+    async def _body_of(self, caller: Caller, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        try:
+            caller.require(self._entry.signal.permission)
+            return await self._body(headers, receive)
+        except AIPlatformError as error:
+            self._entry.refused(caller, error)
+            raise
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The request's body, decompressed as it arrives: what is too large is refused before it is held."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
-from aiplatform.core.errors import TooLargeError, TransientError
+from aiplatform.core.errors import AIPlatformError, TooLargeError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.auth import unknown_project
 from aiplatform.tenancy.credentials import PROJECT_HEADER
+from aiplatform.tracing.counting import MAX_REASON, CountKind
 from aiplatform.tracing.model import IngestResult
 from aiplatform.tracing.otlp import Export, ProjectChooser, decode_as
 from aiplatform.tracing.projects import ProjectChoice, Wish, named_by_headers
@@ -61,6 +62,18 @@ class SignalEntry:
             NotFoundError: A header names a project that the caller's key does not reach.
             TransientError: It could not be stored now; nothing was acknowledged.
         """
+        try:
+            return await self._taken(body, media_type, caller, headers)
+        except AIPlatformError as error:
+            self.refused(caller, error)
+            raise
+
+    def refused(self, caller: Caller, error: AIPlatformError) -> None:
+        """Count a request that is not taken."""
+        counted = {(CountKind.REFUSED.value, error.full_code[:MAX_REASON]): 1}
+        self._traces.incoming.count(caller.scope, counted)
+
+    async def _taken(self, body: bytes, media_type: str, caller: Caller, headers: Mapping[str, str]) -> Message:
         caller.require(self.signal.permission)
         caller, is_chosen = await self._placed(caller, headers)
         is_large = len(body) > DECODE_ON_LOOP_BYTES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.storage.tables.tracing import traces
 from aiplatform.tenancy.audit import record
+from aiplatform.tracing.checks import checked_trace_id
 from aiplatform.tracing.redaction import Replacement
 from aiplatform.tracing.store.removal import (
     Removed,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 INDEX_ROUNDS: Final = 200
 CLOCKS_DIFFER_NS: Final = 5_000_000_000
-_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ class Erasure:
         """A trace that has not arrived: its scores go, and it is never stored."""
         if subject.user_id is not None or subject.session_id is not None or subject.trace_id is None:
             return Removed()
-        trace_id, now_ns = _checked(subject.trace_id), self._service.clock.now_ns()
+        trace_id, now_ns = checked_trace_id(subject.trace_id), self._service.clock.now_ns()
         with self._database.transaction(caller.scope) as tx:
             if traces_where(tx, [traces.c.trace_id == trace_id]):  # it arrived this moment
                 removed = remove_traces(tx, [trace_id], now_ns=now_ns, leaves_marks=True)
@@ -124,7 +123,7 @@ class Erasure:
             if value:
                 found.append(column.in_(self._forms(caller, value)))
         if subject.trace_id:
-            found.append(traces.c.trace_id == _checked(subject.trace_id))
+            found.append(traces.c.trace_id == checked_trace_id(subject.trace_id))
         if not found:
             raise InvalidError(
                 N_("Nothing is named that could be erased."),
@@ -144,15 +143,6 @@ class Erasure:
         for _ in range(INDEX_ROUNDS):
             if self._service.update_index() == 0 or self._service.freshness(caller.scope).is_current:
                 return  # what another process is at, it completes
-
-
-def _checked(value: str) -> str:
-    lowered = value.removeprefix("tr-").strip().lower().replace("-", "")
-    if not _TRACE_ID.fullmatch(lowered):
-        raise InvalidError(
-            N_("{value!r} is not a trace id: 32 hexadecimal digits."), reason="tracing.bad_id", value=value
-        )
-    return lowered
 
 
 def _named(subject: Subject) -> str:

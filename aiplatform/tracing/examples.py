@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiplatform.core.errors import NotFoundError
-from aiplatform.core.i18n import N_
 from aiplatform.core.scope import Scope
+from aiplatform.tracing.checks import no_trace
 from aiplatform.tracing.contents import answer, question
 from aiplatform.tracing.model import Score, SpanDetail, TraceSummary
 from aiplatform.tracing.store import examples as store
@@ -63,12 +62,7 @@ class Examples:
                 for trace_id in part:
                     trace = found.get(trace_id)
                     if trace is None:
-                        raise NotFoundError(
-                            N_("There is no trace {trace_id!r} in this project."),
-                            hint=N_("It may still be on its way, or belong to another project."),
-                            reason="tracing.no_trace",
-                            trace_id=trace_id,
-                        )
+                        raise no_trace(trace_id)
                     root = span(whole, trace_id, trace.root_span_id) if trace.root_span_id else None
                     yield _example(trace, root, scores.get(trace_id, ()))
 

@@ -8,8 +8,10 @@ requests are told to come again in a second, so that a slow database costs no me
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -25,8 +27,10 @@ from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.storage.days import DayPartitions
 from aiplatform.storage.tables.tracing import spans as spans_table
-from aiplatform.tracing.model import IngestResult
+from aiplatform.tracing.counting import CountKind, Counts, counts_of
+from aiplatform.tracing.model import DAY_NS, IngestResult
 from aiplatform.tracing.otlp import Export
+from aiplatform.tracing.store.counting import add_counts
 from aiplatform.tracing.store.prices import PricesAtHand
 from aiplatform.tracing.store.writing import write
 
@@ -38,6 +42,9 @@ MAX_WAITING_BYTES: Final = 128 * 2**20
 MAX_BATCH_SPANS: Final = 8_192
 RETRY_AFTER_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 15.0
+TALLY_PERIOD_S: Final = 1.0
+"""Counts of what was refused are stored by themselves at most so often."""
+
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +72,9 @@ class Ingest:
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
+        self._writer = secrets.token_hex(8)
+        self._tallies: dict[Scope, Counter[tuple[str, str]]] = {}
+        self._tally_at_s = 0.0
         self._closed = False
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
@@ -78,6 +88,7 @@ class Ingest:
         """
         waiting = _Waiting(export)
         if not export.num_accepted:
+            self.count(export.scope, counts_of(export))
             waiting.done.set_result(_result(export))
             return waiting.done
         with self._changed:
@@ -90,11 +101,15 @@ class Ingest:
                 )
             self._waiting.append(waiting)
             self._waiting_bytes += export.size_bytes
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="aiplatform-ingest", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            self._wake()
         return waiting.done
+
+    def count(self, scope: Scope, counts: Counts) -> None:
+        """Count what was refused. It rests with the next commit of its project, or by itself within a second."""
+        with self._changed:
+            if counts and not self._closed:
+                self._tallies.setdefault(scope, Counter()).update(counts)
+                self._wake()
 
     def close(self) -> None:
         """Refuse what comes, commit what waits, end the thread."""
@@ -105,16 +120,58 @@ class Ingest:
         if thread is not None:
             thread.join(CLOSE_TIMEOUT_S)
 
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="aiplatform-ingest", daemon=True)
+            self._thread.start()
+        self._changed.notify()
+
     def _run(self) -> None:
-        while True:
+        is_closed = False
+        while not is_closed:
             with self._changed:
-                while not self._waiting and not self._closed:
-                    self._changed.wait()
-                if not self._waiting:
-                    return
+                while not self._waiting and not self._closed and not self._is_tally_due():
+                    self._changed.wait(self._tally_pause_s())
+                is_closed = self._closed and not self._waiting
                 batch = self._take()
             for scope, group in groupby(sorted(batch, key=_place), key=lambda waiting: waiting.export.scope):
                 self._commit(scope, list(group))
+            if is_closed or self._is_tally_due():
+                self._write_tallies()
+
+    def _is_tally_due(self) -> bool:
+        return bool(self._tallies) and time.monotonic() >= self._tally_at_s
+
+    def _tally_pause_s(self) -> float | None:
+        return max(self._tally_at_s - time.monotonic(), 0.0) if self._tallies else None
+
+    def _write_tallies(self) -> None:
+        """Store counts of projects that nothing was committed for; what cannot be stored now waits."""
+        self._tally_at_s = time.monotonic() + TALLY_PERIOD_S
+        for scope in list(self._tallies):
+            pending = self._pending(scope)
+            try:
+                with self._database.transaction(scope) as tx:
+                    add_counts(tx, self._clock.now_ns() // DAY_NS, self._writer, pending)
+            except TransientError as error:
+                logger.warning("counts of refused spans wait: %s", error, extra={"tenant_id": scope.tenant_id})
+                return
+            except Exception:
+                # Spans must go on being written: the counts are lost, and the log says so.
+                logger.exception("counts cannot be stored", extra={"tenant_id": scope.tenant_id})
+            self._settle(scope, pending)
+
+    def _pending(self, scope: Scope) -> Counter[tuple[str, str]]:
+        with self._changed:
+            return Counter(self._tallies.get(scope, ()))
+
+    def _settle(self, scope: Scope, stored: Counts) -> None:
+        """Take off what was stored; what was counted meanwhile stays."""
+        with self._changed:
+            left = Counter(self._tallies.pop(scope, ()))
+            left.subtract(stored)
+            if left := +left:
+                self._tallies[scope] = left
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -158,8 +215,14 @@ class Ingest:
 
     def _write_now(self, scope: Scope, exports: Sequence[Export]) -> None:
         now_ns = self._clock.now_ns()
+        pending = self._pending(scope)
+        counts = sum((counts_of(export) for export in exports), Counter(pending))
         with self._database.transaction(scope) as tx:
-            write(tx, exports, change_id=new_id("change", now_ns), now_ns=now_ns, prices=self._prices)
+            num_new = write(tx, exports, change_id=new_id("change", now_ns), now_ns=now_ns, prices=self._prices)
+            counts[CountKind.KNOWN.value, ""] += sum(len(export.spans) for export in exports) - num_new
+            add_counts(tx, now_ns // DAY_NS, self._writer, counts)
+        if pending:
+            self._settle(scope, pending)
 
 
 def _place(waiting: _Waiting) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -21,7 +22,7 @@ from aiplatform.core.scope import Scope
 from aiplatform.tracing.arrival import Arrival, problem_with, read_span
 from aiplatform.tracing.log_records import LogArrival
 from aiplatform.tracing.model import Score
-from aiplatform.tracing.redaction import RedactorOf
+from aiplatform.tracing.redaction import Redactor, RedactorOf
 from aiplatform.tracing.semconv import PROJECT_RESOURCE_KEYS
 from aiplatform.tracing.values import any_value, plain_text
 
@@ -61,6 +62,15 @@ class Export:
 
     rejected: int = 0
     problem: str | None = None
+    rejections: dict[str, int] = field(default_factory=dict)
+    """Why -> how many."""
+
+    redacted: Counter[str] = field(default_factory=Counter)
+    """What was taken out, by what it was."""
+
+    num_dropped_attributes: int = 0
+    """Attributes that the sender threw away, by its own account."""
+
     size_bytes: int = 0
 
     @property
@@ -71,6 +81,7 @@ class Export:
     def reject(self, count: int, problem: str) -> None:
         """Count what is not stored; the first reason is the one reported."""
         self.rejected += count
+        self.rejections[problem] = self.rejections.get(problem, 0) + count
         self.problem = self.problem or problem
 
 
@@ -126,7 +137,7 @@ def exports_of(
         resource = resource_spans.resource
         service, wanted = named_by(resource)
         target = target_of(by_project, own, wanted, choose_project)
-        redactor = redactor_of(target.scope) if redactor_of is not None and target is not None else None
+        redactor = redactor_for(target, redactor_of)
         if redactor is not None:
             redactor.resource(resource)
             service, _ = named_by(resource)
@@ -149,6 +160,7 @@ def exports_of(
                     redactor.span(span)
                 arrival = read_span(span, service, key)
                 target.spans.append(arrival)
+                target.num_dropped_attributes += span.dropped_attributes_count
                 target.size_bytes += len(arrival.raw)
             if len(target.spans) > before:
                 target.resources[key] = (resource_bytes, scope_bytes)
@@ -180,6 +192,12 @@ def target_of(
         return None
     chosen = Scope(tenant_id=own.scope.tenant_id, project_id=project_id)
     return by_project.setdefault(project_id, Export(scope=chosen))
+
+
+def redactor_for(target: Export | None, redactor_of: RedactorOf | None) -> Redactor | None:
+    """What takes secrets out of what goes to an export, and counts them there; None where no policy is set."""
+    found = redactor_of(target.scope) if redactor_of is not None and target is not None else None
+    return found.counting(target.redacted) if found is not None and target is not None else None
 
 
 def failure(error: AIPlatformError, media_type: str, locale: str = DEFAULT_LOCALE) -> bytes:

@@ -12,6 +12,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import translate as glob_pattern
@@ -95,6 +96,12 @@ class Redactor:
         self._removed = re.compile("|".join(map(glob_pattern, policy.attributes))) if policy.attributes else None
         self._names: dict[str, str] = {}
         """Attribute names seen, and what becomes of them: there are few, and they come again and again."""
+
+    def counting(self, counts: Counter[str]) -> Redactor:
+        """The same redactor, counting what it takes out, by kind, into `counts` alone."""
+        found = copy(self)
+        found._counts = counts
+        return found
 
     def text(self, text: str) -> str:
         """A text without its secrets; the very same object where it has none."""

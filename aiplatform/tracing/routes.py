@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Query, Request, Response
 
 from aiplatform.core.i18n import translate
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.responses import locale_of
 from aiplatform.tenancy.routing import CallerDep, Routes
 from aiplatform.tracing.comparing import TraceComparison, compare, content_change, differences
+from aiplatform.tracing.conditional import answer_by_content, answer_unless_known, entity_tag
 from aiplatform.tracing.facet_routes import add_facets
 from aiplatform.tracing.mlflow_filter import conditions
 from aiplatform.tracing.model import (
-    Score,
-    ScoreSource,
-    ScoreType,
     SpanDetail,
     SpanKind,
     SpanRow,
@@ -27,33 +24,18 @@ from aiplatform.tracing.model import (
     TraceFilter,
     TraceSort,
     TraceSummary,
+    TraceTree,
 )
 from aiplatform.tracing.price_routes import build_price_routes
 from aiplatform.tracing.query import read_filter
 from aiplatform.tracing.query.complete import Completion
 from aiplatform.tracing.query.parser import MAX_CHARACTERS
 from aiplatform.tracing.routes_keep import add_keep_routes
+from aiplatform.tracing.score_routes import add_score_routes, score_json
 from aiplatform.tracing.search_routes import add_searches
 from aiplatform.tracing.service import MAX_COMPLETIONS, MAX_PAGE, Traces
 from aiplatform.tracing.session_routes import add_sessions
-
-
-class ScoreBody(BaseModel):
-    """A judgement about a trace, or about one span of it."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-    trace_id: str
-    span_id: str | None = None
-    name: str
-    value: bool | float | str
-    source: ScoreSource = ScoreSource.CODE
-    type: ScoreType | None = None
-    """By default what the value is: boolean, numeric, or label."""
-
-    comment: Annotated[str, Field(max_length=10_000)] | None = None
-    score_id: str | None = None
-    """An id of the caller's own: the same one again replaces the score."""
+from aiplatform.tracing.usage_routes import add_usage_routes
 
 
 def build_routes(service: Traces) -> Routes:
@@ -62,6 +44,7 @@ def build_routes(service: Traces) -> Routes:
     add_keep_routes(routes, service)
     add_facets(routes, service.facets)
     add_searches(routes, service.searches)
+    add_usage_routes(routes, service.usage)
 
     @routes.get("/api/v1/traces", permission=Permission.TRACES_READ)
     def list_traces(
@@ -134,38 +117,20 @@ def build_routes(service: Traces) -> Routes:
         return answer
 
     @routes.get("/api/v1/traces/{trace_id}", permission=Permission.TRACES_READ)
-    def get_trace(caller: CallerDep, trace_id: str) -> dict[str, Any]:
-        """A trace with its spans in tree order, and its scores."""
-        found = service.get(caller.scope, trace_id)
-        return {
-            **summary_json(found.summary),
-            "spans": [span_json(row) for row in found.spans],
-            "scores": [score_json(score) for score in found.scores],
-        }
+    def get_trace(request: Request, caller: CallerDep, trace_id: str) -> Response:
+        """A trace with its spans in tree order, and its scores; 304 where `If-None-Match` names its `ETag`."""
+        summary = service.summary(caller.scope, trace_id)
+        scores = service.scores(caller.scope, trace_ids=[summary.trace_id])
+        # Whatever changes a span changes its trace's summary: when it was written last, or what it sums up to.
+        tag = entity_tag(summary, [(score.score_id, score.created_ns, score.value) for score in scores])
+        return answer_unless_known(request, tag, lambda: trace_json(service.get(caller.scope, trace_id)))
 
     @routes.get("/api/v1/traces/{trace_id}/spans/{span_id}", permission=Permission.TRACES_READ)
-    def get_span(caller: CallerDep, trace_id: str, span_id: str) -> dict[str, Any]:
-        """Everything about one span."""
-        return detail_json(service.span(caller.scope, trace_id, span_id))
+    def get_span(request: Request, caller: CallerDep, trace_id: str, span_id: str) -> Response:
+        """Everything about one span; 304 where `If-None-Match` names its `ETag`."""
+        return answer_by_content(request, detail_json(service.span(caller.scope, trace_id, span_id)))
 
-    @routes.get("/api/v1/scores", permission=Permission.TRACES_READ)
-    def list_scores(
-        caller: CallerDep,
-        trace_id: str | None = None,
-        name: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> dict[str, Any]:
-        """Scores of a trace or of the project, newest first."""
-        trace_ids = None if trace_id is None else [trace_id]
-        found = service.scores(caller.scope, trace_ids=trace_ids, name=name, limit=limit)
-        return {"items": [score_json(score) for score in found], "next": None}
-
-    @routes.post("/api/v1/scores", permission=Permission.SCORES_WRITE, status_code=201)
-    def add_score(caller: CallerDep, body: ScoreBody) -> dict[str, Any]:
-        """Judge a trace or a span."""
-        score = service.add_score(caller.scope, principal=caller.principal, **body.model_dump())
-        return score_json(score)
-
+    add_score_routes(routes, service)
     add_sessions(routes, service.sessions)
     routes.routes.extend(build_price_routes(service.prices).routes)
     return routes
@@ -197,6 +162,15 @@ def comparison_json(compared: TraceComparison) -> dict[str, Any]:
     }
 
 
+def trace_json(tree: TraceTree) -> dict[str, Any]:
+    """A trace with its spans and scores as the API shows it."""
+    return {
+        **summary_json(tree.summary),
+        "spans": [span_json(row) for row in tree.spans],
+        "scores": [score_json(score) for score in tree.scores],
+    }
+
+
 def summary_json(summary: TraceSummary) -> dict[str, Any]:
     """A trace's summary as the API shows it."""
     return {**asdict(summary), "usage": _usage_json(summary)}
@@ -212,11 +186,6 @@ def detail_json(detail: SpanDetail) -> dict[str, Any]:
     found = asdict(detail)
     row = found.pop("row")
     return {**row, **found, "usage": _usage_json(detail)}
-
-
-def score_json(score: Score) -> dict[str, Any]:
-    """A score as the API shows it."""
-    return asdict(score)
 
 
 def _usage_json(holder: TraceSummary | SpanRow | SpanDetail) -> Mapping[str, int | None]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from aiplatform.core.clock import Clock, SystemClock
-from aiplatform.core.errors import InvalidError, NotFoundError
+from aiplatform.core.errors import InvalidError
 from aiplatform.core.hooks import hookimpl
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
 from aiplatform.tracing import store
+from aiplatform.tracing.checks import (
+    checked_name,
+    checked_score_id,
+    checked_span_id,
+    checked_trace_id,
+    checked_type,
+    no_span,
+    no_trace,
+)
 from aiplatform.tracing.cold.service import FREEZE_PERIOD_S, THAW_PERIOD_S, Cold
 from aiplatform.tracing.erasure import Erasure
 from aiplatform.tracing.examples import Examples
@@ -32,19 +40,24 @@ from aiplatform.tracing.model import (
     TraceFilter,
     TracePage,
     TraceSort,
+    TraceSummary,
     TraceTree,
 )
 from aiplatform.tracing.otlp import read_request
+from aiplatform.tracing.outline import Outline
+from aiplatform.tracing.outlines import Outlines
 from aiplatform.tracing.policies import projects_of
 from aiplatform.tracing.prices import Prices
 from aiplatform.tracing.query.complete import Completion, choices_at, names_at, own_names, own_values, place_of
 from aiplatform.tracing.query.values import storable
 from aiplatform.tracing.redaction_service import Redaction
 from aiplatform.tracing.retention_service import RETENTION_PERIOD_S, Retention
+from aiplatform.tracing.scoring import Scoring
 from aiplatform.tracing.searches import Searches
 from aiplatform.tracing.sessions import Sessions
 from aiplatform.tracing.store.mlflow_conditions import filter_condition, reads_index
 from aiplatform.tracing.textindex import TextIndex, open_index
+from aiplatform.tracing.usage_report import UsageReports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +70,6 @@ if TYPE_CHECKING:
 MAX_PAGE: Final = 500
 MAX_COMPLETIONS: Final = 100
 INDEX_PERIOD_S: Final = 0.5
-_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
-_SPAN_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class Traces:
@@ -91,6 +102,9 @@ class Traces:
         self.erasure = Erasure(self, database)
         self.sessions = Sessions(database, self.cold)
         self.examples = Examples(database, self.cold)
+        self.outlines = Outlines(database, self.cold)
+        self.usage = UsageReports(database, self.clock)
+        self.scoring = Scoring(self, database)
         self.facets = Facets(self)
         self.searches = Searches(database, self.clock)
 
@@ -181,15 +195,40 @@ class Traces:
         Raises:
             NotFoundError: There is no such trace here.
         """
-        trace_id = _checked_trace_id(trace_id)
+        trace_id = checked_trace_id(trace_id)
         with self._database.read(scope, is_snapshot=True) as tx:
             tree = store.tree(tx, trace_id)
             if tree is not None and len(tree.spans) < tree.summary.num_spans:  # a hot trace pays nothing for the cold
                 with self.cold.whole(tx, [trace_id]) as whole:
                     tree = store.tree(whole, trace_id, is_cold=whole is not tx)
         if tree is None:
-            raise _no_trace(trace_id)
+            raise no_trace(trace_id)
         return tree
+
+    def summary(self, scope: Scope, trace_id: str) -> TraceSummary:
+        """A trace without its spans.
+
+        Raises:
+            NotFoundError: There is no such trace here.
+        """
+        trace_id = checked_trace_id(trace_id)
+        with self._database.read(scope) as tx:
+            found = store.summary(tx, trace_id)
+        if found is None:
+            raise no_trace(trace_id)
+        return found
+
+    def outline(self, scope: Scope, trace_id: str) -> Outline:
+        """Which rows a trace's tree has and how they lie, for pages that draw it window by window.
+
+        Raises:
+            NotFoundError: There is no such trace here.
+        """
+        trace_id = checked_trace_id(trace_id)
+        found = self.outlines.get(scope, trace_id)
+        if found is None:
+            raise no_trace(trace_id)
+        return found
 
     def span(self, scope: Scope, trace_id: str, span_id: str) -> SpanDetail:
         """Everything about one span, decoded from its raw bytes.
@@ -197,14 +236,14 @@ class Traces:
         Raises:
             NotFoundError: There is no such span here.
         """
-        trace_id, span_id = _checked_trace_id(trace_id), _checked_span_id(span_id)
+        trace_id, span_id = checked_trace_id(trace_id), checked_span_id(span_id)
         with self._database.read(scope, is_snapshot=True) as tx:
             detail = store.span(tx, trace_id, span_id)
             if detail is None:
                 with self.cold.whole(tx, [trace_id]) as whole:
                     detail = store.span(whole, trace_id, span_id)
         if detail is None:
-            raise _no_span(span_id, trace_id)
+            raise no_span(span_id, trace_id)
         return detail
 
     def histogram(
@@ -252,11 +291,11 @@ class Traces:
             NotFoundError: The trace was erased.
         """
         score = Score(
-            score_id=_checked_score_id(score_id) if score_id else new_id("score", self.clock.now_ns()),
-            trace_id=_checked_trace_id(trace_id),
-            span_id=_checked_span_id(span_id) if span_id else None,
-            name=_checked_name(name),
-            type=_checked_type(value, type),
+            score_id=checked_score_id(score_id) if score_id else new_id("score", self.clock.now_ns()),
+            trace_id=checked_trace_id(trace_id),
+            span_id=checked_span_id(span_id) if span_id else None,
+            name=checked_name(name),
+            type=checked_type(value, type),
             value=value,
             source=source,
             comment=comment,
@@ -268,7 +307,7 @@ class Traces:
             score = redactor.score(score)
         with self._database.transaction(scope) as tx:
             if store.is_erased(tx, score.trace_id):
-                raise _no_trace(score.trace_id)
+                raise no_trace(score.trace_id)
             store.put_score(tx, score)
         return score
 
@@ -276,7 +315,7 @@ class Traces:
         self, scope: Scope, *, trace_ids: Iterable[str] | None = None, name: str | None = None, limit: int = 1000
     ) -> Sequence[Score]:
         """Scores of some traces or of all, newest first."""
-        wanted = None if trace_ids is None else [_checked_trace_id(trace_id) for trace_id in trace_ids]
+        wanted = None if trace_ids is None else [checked_trace_id(trace_id) for trace_id in trace_ids]
         with self._database.read(scope) as tx:
             return store.scores(tx, trace_ids=wanted, name=name, limit=limit)
 
@@ -317,6 +356,7 @@ class Traces:
             had_files = store.has_files(tx)
             store.delete_scope(tx)
             store.remove_policies(tx)
+            store.remove_counts(tx)
             store.remove_searches(tx)
         if had_files:
             self.cold.delete_files(projects)
@@ -335,73 +375,3 @@ class Traces:
         """Commit what waits, then let go of files and threads."""
         self.incoming.close()
         self.index.close()
-
-
-def _checked_trace_id(value: str) -> str:
-    return _checked_hex(value.removeprefix("tr-"), _TRACE_ID, N_("{value!r} is not a trace id: 32 hexadecimal digits."))
-
-
-def _checked_span_id(value: str) -> str:
-    return _checked_hex(value, _SPAN_ID, N_("{value!r} is not a span id: 16 hexadecimal digits."))
-
-
-def _checked_hex(value: str, pattern: re.Pattern[str], message: str) -> str:
-    lowered = value.strip().lower().replace("-", "")
-    if not pattern.fullmatch(lowered):
-        raise InvalidError(message, reason="tracing.bad_id", value=value)
-    return lowered
-
-
-def _checked_score_id(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", value):
-        raise InvalidError(
-            N_("{value!r} is not a score id."),
-            hint=N_("Use 1 to 64 letters, digits and . _ : -"),
-            value=value,
-        )
-    return value
-
-
-def _checked_name(name: str) -> str:
-    if not 1 <= len(name.strip()) <= 200:
-        raise InvalidError(N_("A score needs a name of 1 to 200 characters."))
-    return name.strip()
-
-
-def _checked_type(value: ScoreValue, wanted: ScoreType | None) -> ScoreType:
-    if isinstance(value, bool):
-        natural = {ScoreType.BOOLEAN}
-    elif isinstance(value, str):
-        natural = {ScoreType.LABEL, ScoreType.TEXT}
-    else:
-        natural = {ScoreType.NUMERIC}
-        if value != value or value in {float("inf"), float("-inf")}:
-            raise InvalidError(N_("A score cannot be {value!r}."), value=value)
-    if wanted is not None and wanted not in natural:
-        raise InvalidError(
-            N_("{value!r} is not a {type} score."),
-            hint=N_("Leave the type out to take the value's own."),
-            value=value,
-            type=str(wanted),
-        )
-    if wanted is not None:
-        return wanted
-    return ScoreType.LABEL if isinstance(value, str) else next(iter(natural))
-
-
-def _no_trace(trace_id: str) -> NotFoundError:
-    return NotFoundError(
-        N_("There is no trace {trace_id!r} in this project."),
-        hint=N_("It may still be on its way, or belong to another project."),
-        reason="tracing.no_trace",
-        trace_id=trace_id,
-    )
-
-
-def _no_span(span_id: str, trace_id: str) -> NotFoundError:
-    return NotFoundError(
-        N_("There is no span {span_id!r} in trace {trace_id!r}."),
-        reason="tracing.no_span",
-        span_id=span_id,
-        trace_id=trace_id,
-    )

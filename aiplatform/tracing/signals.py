@@ -31,7 +31,15 @@ from aiplatform.tracing.log_records import (
     read_record,
 )
 from aiplatform.tracing.model import IngestResult
-from aiplatform.tracing.otlp import UNKNOWN_PROJECT, Export, ProjectChooser, exports_of, named_by, target_of
+from aiplatform.tracing.otlp import (
+    UNKNOWN_PROJECT,
+    Export,
+    ProjectChooser,
+    exports_of,
+    named_by,
+    redactor_for,
+    target_of,
+)
 from aiplatform.tracing.redaction import RedactorOf
 
 METRICS_ARE_DERIVED: Final = N_("Metrics are derived from spans here; data points that are sent are not kept.")
@@ -102,7 +110,7 @@ def read_logs(
     position = 0
     for group in request.resource_logs:
         target = target_of(by_project, own, named_by(group.resource)[1], choose_project)
-        redactor = redactor_of(target.scope) if redactor_of is not None and target is not None else None
+        redactor = redactor_for(target, redactor_of)
         for scoped in group.scope_logs:
             for record in scoped.log_records:
                 position += 1

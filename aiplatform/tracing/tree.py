@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from aiplatform.tracing.model import SpanKind, SpanRow, Status, Usage
 
@@ -177,27 +177,63 @@ def ordered(rows: Sequence[SpanRow]) -> list[SpanRow]:
     Spans whose parent is missing stand at the top level; spans whose parents run in a circle come last, and each row
     stands exactly once whatever was sent.
     """
+    found, num_children = placed(rows)
+    below = descendants([depth for _, depth in found])
+    return [
+        _with_place(row, depth, num_children.get(row.span_id, 0), below[index])
+        for index, (row, depth) in enumerate(found)
+    ]
+
+
+class TreeBone(Protocol):
+    """What the order of a tree needs of a span."""
+
+    @property
+    def span_id(self) -> str: ...  # noqa: D102
+    @property
+    def parent_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def start_ns(self) -> int: ...  # noqa: D102
+
+
+T = TypeVar("T", bound=TreeBone)
+
+
+def placed(rows: Sequence[T]) -> tuple[list[tuple[T, int]], dict[str, int]]:
+    """The spans in the order of `ordered`, each with its depth; and how many children a span has."""
     by_id = {row.span_id: row for row in rows}
-    children: dict[str | None, list[SpanRow]] = {}
+    children: dict[str | None, list[T]] = {}
     for row in by_id.values():
         parent = row.parent_id if row.parent_id in by_id and row.parent_id != row.span_id else None
         children.setdefault(parent, []).append(row)
     for siblings in children.values():
         siblings.sort(key=_by_start)
-    placed: list[tuple[SpanRow, int]] = []
+    found: list[tuple[T, int]] = []
     seen: set[str] = set()
-    _place(children.get(None, []), children, placed, seen)
-    for row in sorted((row for row in by_id.values() if row.span_id not in seen), key=_by_start):
-        if row.span_id not in seen:
-            _place([row], children, placed, seen)
-    return _counted(placed, children)
+    _place(children.get(None, []), children, found, seen)
+    if len(found) < len(by_id):
+        for row in sorted((row for row in by_id.values() if row.span_id not in seen), key=_by_start):
+            if row.span_id not in seen:
+                _place([row], children, found, seen)
+    return found, {span_id: len(below) for span_id, below in children.items() if span_id is not None}
+
+
+def descendants(depths: Sequence[int]) -> list[int]:
+    """How many rows of a tree in its order stand below each, from their depths alone."""
+    below = [0] * len(depths)
+    open_: list[int] = []
+    for index, depth in enumerate(depths):
+        while open_ and depths[open_[-1]] >= depth:
+            ended = open_.pop()
+            below[ended] = index - ended - 1
+        open_.append(index)
+    for ended in open_:
+        below[ended] = len(depths) - ended - 1
+    return below
 
 
 def _place(
-    tops: Sequence[SpanRow],
-    children: Mapping[str | None, list[SpanRow]],
-    placed: list[tuple[SpanRow, int]],
-    seen: set[str],
+    tops: Sequence[T], children: Mapping[str | None, list[T]], found: list[tuple[T, int]], seen: set[str]
 ) -> None:
     stack = [(row, 0) for row in reversed(tops)]
     while stack:
@@ -205,22 +241,8 @@ def _place(
         if row.span_id in seen:
             continue
         seen.add(row.span_id)
-        placed.append((row, depth))
+        found.append((row, depth))
         stack.extend((child, depth + 1) for child in reversed(children.get(row.span_id, [])))
-
-
-def _counted(placed: Sequence[tuple[SpanRow, int]], children: Mapping[str | None, list[SpanRow]]) -> list[SpanRow]:
-    below = [0] * len(placed)
-    open_: list[int] = []
-    for index, (_, depth) in enumerate(placed):
-        del open_[depth:]
-        for ancestor in open_:
-            below[ancestor] += 1
-        open_.append(index)
-    return [
-        _with_place(row, depth, len(children.get(row.span_id, [])), below[index])
-        for index, (row, depth) in enumerate(placed)
-    ]
 
 
 def _with_place(row: SpanRow, depth: int, num_children: int, num_descendants: int) -> SpanRow:
@@ -256,5 +278,5 @@ def _tokens(bone: Bone) -> tuple[int | None, ...]:
     )
 
 
-def _by_start(bone: Bone | SpanRow) -> tuple[int, str]:
+def _by_start(bone: TreeBone) -> tuple[int, str]:
     return bone.start_ns, bone.span_id

@@ -46,6 +46,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
                 icon="message-square",
                 permission=Permission.TRACES_READ,
             ),
+            Entry(key="usage", path="/usage", name=N_("Usage"), icon="layers", permission=Permission.TRACES_READ),
         ),
     ),
     (
@@ -110,7 +111,8 @@ KEYS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("x",), N_("choose the row")),
     (("Esc",), N_("close, or back to the list")),
     (("[", "]"), N_("collapse and expand the whole tree")),
-    (("n",), N_("next changed row")),
+    (("n",), N_("next changed row; in a trace, the next error")),
+    (("a",), N_("give a score, in a trace")),
     (("g", "o"), N_("go to the overview")),
     (("g", "t"), N_("go to traces")),
     (("g", "e"), N_("go to evaluations")),

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.i18n import LOCALES, catalogue, translate
+from aiplatform.tracing.attachments import attachment_of
 from aiplatform.ui import formatting
 from aiplatform.ui.assets import Assets
 from aiplatform.ui.content import answer_text, highlighted, language_of, one_line, shown
@@ -184,6 +185,7 @@ _FILTERS: Final[dict[str, Any]] = {
     "answer_text": answer_text,
     "turns_of": turns_of,
     "best_score": best_score,
+    "attachment": attachment_of,
     "script_json": _script_json,
     "highlighted": highlighted,
     "kind_class": kind_class,

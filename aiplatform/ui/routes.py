@@ -15,6 +15,7 @@ from aiplatform.tenancy.sign_in import SignInPage
 from aiplatform.ui.assets import Assets
 from aiplatform.ui.pages.account import add_account, sign_in_page
 from aiplatform.ui.pages.admin import add_admin
+from aiplatform.ui.pages.attachments import add_attachments
 from aiplatform.ui.pages.compare_traces import add_compare_traces
 from aiplatform.ui.pages.comparison import add_comparison
 from aiplatform.ui.pages.datasets import add_datasets
@@ -26,8 +27,10 @@ from aiplatform.ui.pages.overview import add_overview
 from aiplatform.ui.pages.sessions import add_sessions
 from aiplatform.ui.pages.trace import add_trace
 from aiplatform.ui.pages.trace_actions import add_trace_actions
+from aiplatform.ui.pages.trace_scores import add_trace_scores
 from aiplatform.ui.pages.trace_searches import add_trace_searches
 from aiplatform.ui.pages.traces import add_traces
+from aiplatform.ui.pages.usage import add_usage
 from aiplatform.ui.rendering import Renderer
 from aiplatform.ui.site import Site, UiServices
 
@@ -58,7 +61,10 @@ def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
         add_trace_actions,
         add_compare_traces,  # before the page of one trace, whose address would take it for an id
         add_trace,
+        add_trace_scores,
+        add_attachments,
         add_sessions,
+        add_usage,
         add_evaluations,
         add_comparison,
         add_datasets,

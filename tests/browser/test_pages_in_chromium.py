@@ -146,7 +146,7 @@ def test_the_palette_finds_pages_and_things(look: Look) -> None:
 def test_every_key_that_help_shows_does_something(look: Look, seeded: Seeded) -> None:
     page = look().go()
     shown = set(page.locator("#keys-help dt").all_text_contents())
-    tried = {"CtrlK", "?", "/", "jk", "↵", "Esc", "[]", "n", "x", "go", "gt", "ge", "gs", "gx", "gm", "gd"}
+    tried = {"CtrlK", "?", "/", "jk", "↵", "Esc", "[]", "n", "a", "x", "go", "gt", "ge", "gs", "gx", "gm", "gd"}
     assert shown == tried
     for key, path in (
         ("e", "/evaluations"),

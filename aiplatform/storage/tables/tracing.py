@@ -194,6 +194,18 @@ scores = tenant_table(
     project_key=True,
 )
 
+ingest_counts = tenant_table(
+    "ingest_counts",
+    # What arrived, counted in the commit that keeps it.
+    Column("day", Integer, primary_key=True, autoincrement=False),  # days since 1970 of the arrival
+    Column("kind", String(16), primary_key=True),  # spans, known, bytes, rejected, refused, redacted, …
+    Column("reason", String(40), primary_key=True),  # empty where the kind says all
+    # The process that counted: two that write at once never wait for each other's rows.
+    Column("writer", String(16), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    project_key=True,
+)
+
 trace_policies = tenant_table(
     "trace_policies",
     # An empty project: the policy of the whole tenant, for projects that have none of their own.

@@ -2,7 +2,9 @@
 
 from aiplatform.tracing.store.cold import has_files
 from aiplatform.tracing.store.completing import seen_names, seen_values
+from aiplatform.tracing.store.counting import remove_counts
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
+from aiplatform.tracing.store.outlining import summary
 from aiplatform.tracing.store.policies import remove_policies
 from aiplatform.tracing.store.prices import MAX_PRICES, OwnPrice, own_prices, put_price, remove_price
 from aiplatform.tracing.store.reading import freshness, span, tree
@@ -28,6 +30,7 @@ __all__ = [
     "own_prices",
     "put_price",
     "put_score",
+    "remove_counts",
     "remove_policies",
     "remove_price",
     "remove_searches",
@@ -39,6 +42,7 @@ __all__ = [
     "seen_values",
     "settle",
     "span",
+    "summary",
     "tree",
     "with_search",
     "write",

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import delete, select, text
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import scores as table
 from aiplatform.tracing.model import Score, ScoreSource, ScoreType, ScoreValue
-from aiplatform.tracing.store.statements import any_of, listed
+from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
+
+MAX_LOOKED_AT: Final = 10_000
+MAX_LABELS: Final = 20
+MAX_LABEL_CHARACTERS: Final = 100
 
 _COLUMNS = (
     "score_id", "trace_id", "span_id", "name", "type", "number", "label", "source", "comment", "principal", "created_ns"
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreName:
+    """A name that scores of a project have."""
+
+    name: str
+    type: ScoreType
+    """The commonest type of this name."""
+
+    count: int
+    labels: tuple[str, ...] = ()
+    """Labels that were given, the commonest first."""
 
 
 def put_score(tx: Transaction, score: Score) -> None:
@@ -51,6 +69,38 @@ def scores(tx: Transaction, *, trace_ids: Sequence[str] | None, name: str | None
     if name is not None:
         statement = statement.where(table.c.name == name)
     return [_score(row) for row in tx.execute(statement)]
+
+
+def one_score(tx: Transaction, score_id: str) -> Score | None:
+    """One score; None where there is none of this id."""
+    row = tx.execute(select(table).where(table.c.score_id == score_id)).first()
+    return None if row is None else _score(row)
+
+
+def score_names(tx: Transaction, *, limit: int) -> list[ScoreName]:
+    """Names in use, the commonest first; of the highest ids only, as a project may hold millions of scores."""
+    sql = (
+        f"SELECT name, type, said, count(*) AS given FROM (SELECT name, type, CASE WHEN type = 'label' "  # noqa: S608
+        f"AND length(label) <= :longest THEN label END AS said FROM scores WHERE {IN_PROJECT} "
+        "ORDER BY score_id DESC LIMIT :looked_at) AS newest GROUP BY name, type, said ORDER BY given DESC, name, said"
+    )
+    found: dict[str, dict[str, int]] = {}
+    labels: dict[str, list[str]] = {}
+    for row in rows(tx, sql, longest=MAX_LABEL_CHARACTERS, looked_at=MAX_LOOKED_AT):
+        types = found.setdefault(row.name, {})
+        types[row.type] = types.get(row.type, 0) + row.given
+        if row.said is not None:
+            labels.setdefault(row.name, []).append(row.said)
+    names = [
+        ScoreName(
+            name=name,
+            type=ScoreType(max(types, key=lambda each: types[each])),
+            count=sum(types.values()),
+            labels=tuple(labels.get(name, ())[:MAX_LABELS]),
+        )
+        for name, types in found.items()
+    ]
+    return sorted(names, key=lambda each: (-each.count, each.name))[:limit]
 
 
 def _score(row: Any) -> Score:

@@ -176,6 +176,7 @@ _TRACES: Final = (
     _of("GET", "/api/public/projects"),
     _of("GET", f"{_API}/traces", query={"session_id": "{session_id}"}),
     _of("GET", f"{_API}/traces/export", query={"q": "session:{session_id}", "format": "jsonl", "level": "spans"}),
+    _of("GET", f"{_API}/traces/usage"),
     _of("GET", f"{_API}/traces/{{trace_id}}"),
     _of("GET", f"{_API}/redaction"),
     _of("PUT", f"{_API}/redaction", query={"level": "project"}, json={"rules": ["email"]}),
@@ -202,7 +203,13 @@ _TRACES: Final = (
     _of("GET", f"{_API}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}"}),
     _of("GET", f"{_API}/traces/{{trace_id}}/spans/{{span_id}}"),
     _of("GET", f"{_API}/scores", query={"trace_id": "{trace_id}"}),
+    _of("GET", f"{_API}/scores/names"),
+    # Each way to delete a score stands before one that gives it again.
+    _of("DELETE", f"{_API}/scores/{{score_id}}"),
     _of("POST", f"{_API}/scores", json={"trace_id": "{trace_id}", "name": "x", "value": 1, "score_id": "{score_id}"}),
+    _of("POST", f"{_PAGES}/traces/{{trace_id}}/scores/{{score_id}}/delete", content=b"",
+        path="/{tenant}/{project}/traces/{trace_id}/scores/{score_id}/delete",
+        headers={"content-type": "application/x-www-form-urlencoded"}),
     _of("POST", "/api/public/scores", json={"traceId": "{trace_id}", "name": "x", "value": 1, "id": "{score_id}"}),
 )  # fmt: skip
 _SPEC: Final = {"name": "{fresh}", "entrypoint": "app:train", "num_workers": 1}
@@ -279,12 +286,20 @@ _PAGE_SAMPLES: Final = (
     _of("GET", _PAGES),
     _of("GET", f"{_PAGES}/sessions", query={"q": "{session_id}"}),
     _of("GET", f"{_PAGES}/sessions/{{session_id:path}}", path="/{tenant}/{project}/sessions/{session_id}"),
+    _of("GET", f"{_PAGES}/usage"),
     _of("GET", f"{_PAGES}/complete", query={"q": "session:"}),
     _of("GET", f"{_PAGES}/traces/searches"),
     _of("GET", f"{_PAGES}/traces/to-dataset", query={"pick": "{trace_id}"}),
     _of("GET", f"{_PAGES}/traces/erase", query={"pick": "{trace_id}"}),
     _of("GET", f"{_PAGES}/traces/live", query={"q": "session:{session_id}"}),
     _of("GET", f"{_PAGES}/traces/{{trace_id}}/live", path="/{tenant}/{project}/traces/{trace_id}/live"),
+    _of("GET", f"{_PAGES}/traces/{{trace_id}}/rows", path="/{tenant}/{project}/traces/{trace_id}/rows"),
+    _of("GET", f"{_PAGES}/traces/{{trace_id}}/outline", path="/{tenant}/{project}/traces/{trace_id}/outline"),
+    _of(
+        "GET",
+        f"{_PAGES}/traces/{{trace_id}}/spans/{{span_id}}/attachments/{{key}}",
+        path="/{tenant}/{project}/traces/{trace_id}/spans/{span_id}/attachments/none",
+    ),
     _of("GET", f"{_PAGES}/traces/compare", query={"a": "{trace_id}", "b": "{trace_id}", "pair": "0"}),
     _of("GET", f"{_PAGES}/waiting", query={"since": "0"}),
     *(
@@ -319,6 +334,7 @@ _PAGE_SAMPLES: Final = (
             ("traces/searches/{search_id}/rename", "traces/searches/{search_id}/rename", b"name={fresh}"),
             ("traces/to-dataset", "traces/to-dataset", b"pick={trace_id}&name={fresh}"),
             ("traces/erase", "traces/erase", b"pick=abcdefabcdefabcdefabcdefabcdefab&word={project}"),
+            ("traces/{trace_id}/scores", "traces/{trace_id}/scores", b"name=page&type=numeric&numeric=1"),
         )
     ),
 )

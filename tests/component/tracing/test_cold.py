@@ -108,6 +108,7 @@ def count(service: Traces, table: Any, scope: Scope = SCOPE) -> int:
 def everything(service: Traces, scope: Scope = SCOPE) -> list[Any]:
     """What the platform tells of a project, but for when it was written."""
     told: list[Any] = []
+    windows = service.outlines
     for summary in service.list(scope, sort=TraceSort.OLDEST, limit=500).items:
         tree = service.get(scope, summary.trace_id)
         told.append(
@@ -119,6 +120,10 @@ def everything(service: Traces, scope: Scope = SCOPE) -> list[Any]:
         )
         told.append([(row, service.span(scope, row.trace_id, row.span_id)) for row in tree.spans])
         told.append([(score.name, score.value) for score in tree.scores])
+        outline = service.outline(scope, summary.trace_id)
+        told.append(windows.rows(scope, outline, range(len(outline))))
+        told.append(windows.find(scope, outline, "a"))
+        told.append([(one.input, one.output) for one in service.examples.of(scope, [summary.trace_id])])
     told.append(b"".join(service.exports.open(scope, ExportOrder(level=ExportLevel.SPANS, format=ExportFormat.JSONL))))
     return told
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -16,10 +17,13 @@ from aiplatform.cli.traces import app as traces_command
 from aiplatform.client.credentials import Credentials
 from aiplatform.client.http import Client
 from aiplatform.core.errors import InvalidError, NotFoundError, PermissionDeniedError
+from aiplatform.tenancy.model import Caller
+from aiplatform.tenancy.permissions import Role
 from aiplatform.tenancy.responses import install_error_handlers
 from aiplatform.tenancy.routing import attach
 from aiplatform.testing.otlp import export_request, make_span, span_id_of, trace_id_of
 from aiplatform.tracing import api
+from aiplatform.tracing.model import ScoreSource
 from aiplatform.tracing.routes import build_routes
 from aiplatform.tracing.service import Traces
 from tests.component.tracing.conftest import SCOPE, KeyNamesCaller
@@ -109,6 +113,33 @@ def test_a_trace_and_its_spans_are_read(traces: Traces, client: Client) -> None:
         api.get("nonsense", client=client)
 
 
+def test_a_trace_and_a_span_are_sent_again_only_when_they_changed(traces: Traces, api_url: str) -> None:
+    ingest(traces, make_span(1, name="root"))
+
+    def get(path: str, tag: str = "", who: str = "acme") -> httpx.Response:
+        headers = {"authorization": f"Bearer {who}", **({"if-none-match": tag} if tag else {})}
+        return httpx.get(f"{api_url}/api/v1/traces/{TRACE_ID}{path}", headers=headers)
+
+    whole, part = get(""), get(f"/spans/{span_id_of(1).hex()}")
+    tag, own = whole.headers["etag"], part.headers["etag"]
+    for path, known in (("", tag), ("", f'"x", W/{tag}'), ("", "*"), (f"/spans/{span_id_of(1).hex()}", own)):
+        again = get(path, known)
+        assert (again.status_code, again.content) == (304, b"")
+    assert get("", own).status_code == 200
+    traces.add_score(
+        SCOPE, trace_id=TRACE_ID, name="a", value=1.0, source=ScoreSource.HUMAN, principal="p", score_id="one"
+    )
+    scored = get("", tag)
+    assert (scored.status_code, len(scored.json()["scores"])) == (200, 1)
+    traces.scoring.delete(Caller(tenant_id="acme", project_id="default", principal="p", role=Role.DEVELOPER), "one")
+    assert get("", scored.headers["etag"]).json()["scores"] == []
+    assert get(f"/spans/{span_id_of(1).hex()}", own).status_code == 304
+    ingest(traces, make_span(2, parent=1, name="late"))
+    assert len(get("", tag).json()["spans"]) == 2
+    for who in ("rival", "acme/other"):
+        assert get("", "*", who).status_code == get("", tag, who).status_code == 404
+
+
 def test_traces_are_scored(traces: Traces, client: Client, api_url: str) -> None:
     ingest(traces, make_span())
     made = api.score(TRACE_ID, "relevance", 0.5, comment="fine", score_id="r1", client=client)
@@ -137,5 +168,10 @@ def test_the_terminal_shows_lists_and_trees(traces: Traces, api_url: str, monkey
     assert shown.exit_code == 0, shown.output
     as_json = runner.invoke(traces_command, ["list", "--json"])
     assert f'"trace_id": "{TRACE_ID}"' in as_json.stdout
+    used = runner.invoke(traces_command, ["usage", "--days", "2"])
+    assert used.exit_code == 0, used.output
+    assert "spans" in used.stdout.splitlines()[0]
+    as_json = runner.invoke(traces_command, ["usage", "--json"])
+    assert '"num_spans": 2' in as_json.stdout
     scored = runner.invoke(traces_command, ["score", TRACE_ID, "relevance", "0.9", "--json"])
     assert '"value": 0.9' in scored.stdout

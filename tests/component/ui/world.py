@@ -112,7 +112,7 @@ def build_world(
             "qa@champion": ResolvedVersion(name="qa", version=3, loader="app:Model"),
         }
     )
-    traces, datasets = Traces(database), Datasets(database, files)
+    traces, datasets = Traces(database, files), Datasets(database, files)
     services = UiServices(
         tenancy=platform.tenancy,
         traces=traces,

@@ -10,3 +10,4 @@ import "./brush.js";
 import "./charts.js";
 import "./compare.js";
 import "./live.js";
+import "./scoring.js";

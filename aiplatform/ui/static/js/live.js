@@ -141,27 +141,13 @@ function followTrace(facts) {
       const holder = document.createElement("template");
       holder.innerHTML = await answer.text();
       facts.innerHTML = holder.content.querySelector("[data-facts]").innerHTML;
-      redraw(tree, holder.content.querySelector("[data-nodes]"));
+      // The axis is drawn here, and the rows by whoever keeps them: what the reader chose, folded and found stays.
+      document.querySelector(".tree-head [data-axis]").innerHTML = holder.content.querySelector("[data-tree] [data-axis]").innerHTML;
+      tree.dispatchEvent(new CustomEvent("tree-changed"));
     }
     if (!isGoing && note) note.textContent = note.dataset.done;
     return isGoing;
   }, {});
-}
-
-// The tree anew, with what the reader chose, folded and found left as it was.
-function redraw(tree, nodes) {
-  const chosen = tree.querySelector("[aria-selected=true]")?.dataset.span;
-  const folded = new Set([...tree.querySelectorAll("[aria-expanded=false]")].map((node) => node.dataset.span));
-  const hidden = new Set([...tree.querySelectorAll("[role=treeitem][hidden]")].map((node) => node.dataset.span));
-  const top = tree.scrollTop;
-  for (const node of nodes.querySelectorAll("[role=treeitem]")) {
-    if (chosen) node.setAttribute("aria-selected", String(node.dataset.span === chosen));
-    if (folded.has(node.dataset.span)) node.setAttribute("aria-expanded", "false");
-    node.hidden = hidden.has(node.dataset.span);
-  }
-  tree.innerHTML = nodes.innerHTML;
-  tree.scrollTop = top;
-  window.htmx?.process(tree);
 }
 
 function elapsed(ms) {
