@@ -32,9 +32,10 @@ from aiplatform.tracing.mlflow_requests import (
     summaries_of,
     texts,
 )
-from aiplatform.tracing.model import Score, TraceSummary
+from aiplatform.tracing.model import Score, TraceFilter, TraceSummary
 from aiplatform.tracing.pages import not_a_page, page_token, read_page
 from aiplatform.tracing.store.labels import MAX_KEY, LabelKind, apply_labels, delete_label, labels, put_labels
+from aiplatform.tracing.store.listing import with_cold
 from aiplatform.tracing.store.mlflow_conditions import SOURCE_RUN, filter_condition, reads_index
 from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, search_mlflow
 from aiplatform.tracing.store.spans_of import raw_spans
@@ -145,10 +146,14 @@ class MlflowTraces:
         traces = self.traces
         if reads_index(None, where):
             traces.update_index()
-        with traces.index.reader().read(scope) as tx:
+        with traces.index.reader().read(scope, is_snapshot=True) as tx:
+            condition = filter_condition(tx, None, where, traces.index.sql, now_ns=traces.clock.now_ns())
+            cold = traces.cold.all(tx, TraceFilter(mlflow=where))
+            if condition is not None and cold is not None:
+                condition = with_cold(tx, [condition], cold)
             found = search_mlflow(
                 tx,
-                filter_condition(tx, None, where, traces.index.sql, now_ns=traces.clock.now_ns()),
+                condition,
                 experiment_ids=ids,
                 order=order,
                 limit=limit + 1,

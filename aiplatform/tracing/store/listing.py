@@ -75,7 +75,7 @@ def list_traces(
     if matches is not None:
         hot.append(among(tx, matches.trace_ids))
     if cold is not None:
-        hot = [or_(and_(~is_cold(), *hot), among(tx, cold.trace_ids, "cold_ids"))]
+        hot = [with_cold(tx, hot, cold)]
         if cold.reached_ns is not None:
             start = traces.c.start_ns
             hot.append(start <= cold.reached_ns if sort is TraceSort.OLDEST else start >= cold.reached_ns)
@@ -128,6 +128,17 @@ def among(tx: Transaction, trace_ids: Sequence[str], parameter: str = "trace_ids
     """The condition that a row of `traces` is one of some traces."""
     condition = text(any_of(tx, "traces.trace_id", parameter))
     return condition.bindparams(**{parameter: listed(tx, trace_ids)})  # type: ignore[return-value]
+
+
+def with_cold(tx: Transaction, hot: Sequence[ColumnElement[bool]], cold: ColdMatches) -> ColumnElement[bool]:
+    """The condition that a row of `traces` meets what is asked of spans, wherever they lie.
+
+    Args:
+        tx: The transaction.
+        hot: What spans in the database must meet.
+        cold: What was found in files.
+    """
+    return or_(and_(~is_cold(), *hot), among(tx, cold.trace_ids, "cold_ids"))
 
 
 def asks_spans(where: TraceFilter) -> bool:

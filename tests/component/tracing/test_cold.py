@@ -39,6 +39,7 @@ from aiplatform.tracing.cold import moving, searching
 from aiplatform.tracing.erasure import Subject
 from aiplatform.tracing.export import ExportOrder
 from aiplatform.tracing.export_model import ExportFormat, ExportLevel
+from aiplatform.tracing.mlflow_traces import MlflowTraces
 from aiplatform.tracing.model import DAY_NS, ScoreSource, TraceFilter, TraceSort
 from aiplatform.tracing.query import filter_of, read_filter, show
 from aiplatform.tracing.routes import build_routes
@@ -374,6 +375,22 @@ def test_groups_that_cannot_match_stay_shut(service: Traces, clock: FakeClock) -
     assert opened("needle trace:none") == (0, 0, 12)
     assert opened("needle", from_ns=START_NS + 500 * SECOND_NS) == (0, 0, 4)
     assert opened("needle", to_ns=START_NS + 430 * SECOND_NS) == (1, 1, 7)
+
+
+def test_a_client_of_mlflow_reads_and_finds_cold_traces(service: Traces, clock: FakeClock) -> None:
+    for trace, said in ((1, "refund"), (2, "refund"), (3, "thanks")):
+        ingest(service, at(trace, 1, trace=trace, attributes={"input.value": said, "lane": f"l{trace}"}))
+    freeze(service, clock, max_files=1)
+    ingest(service, at(9, 1, trace=4, attributes={"input.value": "refund", "lane": "l4"}))
+    mlflow = MlflowTraces(service, service._database)
+
+    def found(line: str) -> list[str]:
+        body = {"filter": line, "locations": [{"mlflow_experiment": {"experiment_id": "0"}}]}
+        return [info["trace_id"][-2:] for info in mlflow.search(SCOPE, body)["traces"]]
+
+    assert found("span.attributes.lane = 'l2'") == ["02"]
+    assert found("trace.text LIKE '%refund%'") == ["04", "02", "01"]
+    assert len(mlflow.get(SCOPE, f"tr-{trace_id_of(1).hex()}")["trace"]["spans"]) == 1
 
 
 def test_tenants_and_projects_keep_apart(service: Traces, clock: FakeClock, folder: Path) -> None:
