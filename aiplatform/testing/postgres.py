@@ -14,6 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -39,10 +40,16 @@ def server_programs() -> Path | None:
 
 
 class PostgresServer:
-    """A running server; use it as a context manager."""
+    """A running server; use it as a context manager.
 
-    def __init__(self, programs: Path) -> None:
+    Args:
+        programs: Folder of its programs.
+        settings: Server settings beside those that make tests fast, or in their place.
+    """
+
+    def __init__(self, programs: Path, *, settings: Mapping[str, str] | None = None) -> None:
         self._programs = programs
+        self._settings = dict(settings or {})
         # A socket's path may have 107 characters at most, so the folder does not lie under pytest's.
         self._folder = Path(tempfile.mkdtemp(prefix="aip-pg-", dir=_open_to_all()))
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,6 +99,7 @@ class PostgresServer:
             "log_min_messages": "fatal",
             # The same as in production: an acknowledged write has left the server's memory, fsync aside.
             "synchronous_commit": "on",
+            **self._settings,
         }
         arguments = [str(self._programs / "postgres"), "-D", str(data)]
         for name, value in settings.items():
