@@ -3,9 +3,8 @@
     python benchmarks/one_database.py [--spans 20480] [--sqlite]
 
 By default a PostgreSQL server of its own, from the programs that are installed here, with `fsync` and full page writes
-on; with `--sqlite` a file. The spans are those of `ingest.py`, 1.6 KB each, in traces of 8, 512 a request. Three stages,
-each as in service, without HTTP: spans are stored, the text index takes them in, and two days later they move to files.
-CPU is that of this process and, apart, of every process of the server; what the server does in the background counts.
+on; with `--sqlite` a file. The spans are those of `ingest.py`, 1.6 KB each, in traces of 8, 512 a request. The stages are
+those of service, without HTTP: spans are stored, the text index takes them in, two days later they move to files. CPU is that of this process and, apart, of every process of the server; what the server does in the background counts.
 """
 
 from __future__ import annotations
@@ -33,6 +32,9 @@ from aiplatform.tracing.service import Traces
 SCOPE = Scope(tenant_id="acme", project_id="default")
 DURABLE = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "256MB", "max_wal_size": "4GB"}
 SPANS_A_REQUEST = 512
+WARM_SPANS = 2_048
+"""Stored before the first stage, and analysed: PostgreSQL does that by itself within a minute of a table's first rows,
+and plans as if it were empty until then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Stage:
     """What one stage cost."""
 
     name: str
+    num_spans: int
     client_s: float
     server_s: float
     wal_bytes: int
@@ -54,6 +57,8 @@ class Place:
     wal_bytes: Callable[[], int]
     sizes: Callable[[], dict[str, int]]
     """Bytes of each table, its indexes and its large values included."""
+
+    analyse: Callable[[], None]
 
 
 @contextmanager
@@ -82,6 +87,10 @@ def postgres() -> Iterator[Place]:
                 ).fetchall()
             return {str(name): int(str(size)) for name, size in found}
 
+        def analyse() -> None:
+            with server.admin("measured") as connection:
+                connection.execute("ANALYZE")
+
         with server.admin("measured") as connection:
             row = connection.execute("SELECT pg_backend_pid()").fetchone()
             master = psutil.Process(int(str(row[0])) if row else 0).parent()
@@ -92,6 +101,7 @@ def postgres() -> Iterator[Place]:
             server_s=lambda: _family_s(master),
             wal_bytes=lambda: one("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"),
             sizes=sizes,
+            analyse=analyse,
         )
 
 
@@ -105,6 +115,7 @@ def sqlite() -> Iterator[Place]:
             server_s=lambda: 0.0,
             wal_bytes=lambda: 0,
             sizes=lambda: {one.name: one.stat().st_size for one in file.parent.iterdir()},
+            analyse=lambda: None,
         )
 
 
@@ -116,19 +127,24 @@ def measure(place: Place, num_spans: int) -> tuple[list[Stage], dict[str, int], 
     with tempfile.TemporaryDirectory(prefix="cold-") as folder:
         traces = Traces(database, ArtifactStore(folder), clock=clock)
         try:
-            traces.ingest(SCOPE, bodies(SPANS_A_REQUEST, SPANS_A_REQUEST)[0])  # what the first write alone has to do
-            while traces.update_index():
-                pass
-            requests = bodies(num_spans + SPANS_A_REQUEST, SPANS_A_REQUEST)[1:]
+            requests = bodies(num_spans + WARM_SPANS, SPANS_A_REQUEST)
+            for _ in range(WARM_SPANS // SPANS_A_REQUEST):
+                traces.ingest(SCOPE, requests.pop(0))
+            _until_none(traces.update_index)
+            place.analyse()
             stages = [
-                _stage("stored", place, lambda: [traces.ingest(SCOPE, body) for body in requests]),
-                _stage("indexed", place, lambda: _until_none(traces.update_index)),
+                _stage("stored", num_spans, place, lambda: [traces.ingest(SCOPE, body) for body in requests]),
+                _stage("indexed", num_spans, place, lambda: _until_none(traces.update_index)),
             ]
             sizes = place.sizes()
             clock.advance(2 * 86_400)
-            before_day = clock.now_ns() // DAY_NS
-            stages.append(_stage("moved", place, lambda: _until_none(lambda: traces.cold._moving.freeze(SCOPE, before_day))))
-            stages.append(_stage("taken out of the index", place, lambda: _until_none(traces.update_index)))
+            before_day, total = clock.now_ns() // DAY_NS, num_spans + WARM_SPANS
+
+            def freeze() -> int:
+                return traces.cold._moving.freeze(SCOPE, before_day)
+
+            stages.append(_stage("moved", total, place, lambda: _until_none(freeze)))
+            stages.append(_stage("taken out of the index", total, place, lambda: _until_none(traces.update_index)))
             cold = sum(file.stat().st_size for file in Path(folder).rglob("*.parquet"))
         finally:
             traces.close()
@@ -143,16 +159,16 @@ def main() -> None:
     parser.add_argument("--sqlite", action="store_true", help="a file instead of a PostgreSQL server")
     given = parser.parse_args()
     with sqlite() if given.sqlite else postgres() as place:
-        stages, sizes, cold = measure(place, given.spans)
-    num = given.spans // SPANS_A_REQUEST * SPANS_A_REQUEST
+        num = given.spans // SPANS_A_REQUEST * SPANS_A_REQUEST
+        stages, sizes, cold = measure(place, num)
     print(f"{'':24}{'spans a CPU s':>14}{'us a span':>11}{'of it server':>14}{'WAL bytes':>11}")
     for one in stages:
         spent = one.client_s + one.server_s
         print(
-            f"{one.name:24}{num / spent:>14,.0f}{spent / num * 1e6:>11,.0f}{one.server_s / num * 1e6:>14,.0f}"
-            f"{one.wal_bytes / num:>11,.0f}"
+            f"{one.name:24}{one.num_spans / spent:>14,.0f}{spent / one.num_spans * 1e6:>11,.0f}"
+            f"{one.server_s / one.num_spans * 1e6:>14,.0f}{one.wal_bytes / one.num_spans:>11,.0f}"
         )
-    total = num + SPANS_A_REQUEST
+    total = num + WARM_SPANS
     print(f"\nhot, indexed: {sum(sizes.values()) / total:,.0f} bytes a span")
     for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
         if size / total >= 1:
@@ -160,12 +176,16 @@ def main() -> None:
     print(f"cold: {cold / total:,.0f} bytes a span in files")
 
 
-def _stage(name: str, place: Place, work: Callable[[], object]) -> Stage:
+def _stage(name: str, num_spans: int, place: Place, work: Callable[[], object]) -> Stage:
     wal, server, client = place.wal_bytes(), place.server_s(), time.process_time()
     work()
     spent = time.process_time() - client
     return Stage(
-        name=name, client_s=spent, server_s=place.server_s() - server, wal_bytes=place.wal_bytes() - wal
+        name=name,
+        num_spans=num_spans,
+        client_s=spent,
+        server_s=place.server_s() - server,
+        wal_bytes=place.wal_bytes() - wal,
     )
 
 
