@@ -3,8 +3,9 @@
     python benchmarks/one_database.py [--spans 20480] [--sqlite]
 
 By default a PostgreSQL server of its own, from the programs that are installed here, with `fsync` and full page writes
-on; with `--sqlite` a file. The spans are those of `ingest.py`, 1.6 KB each, in traces of 8, 512 a request. The stages are
-those of service, without HTTP: spans are stored, the text index takes them in, two days later they move to files. CPU is that of this process and, apart, of every process of the server; what the server does in the background counts.
+on; with `--sqlite` a file. The spans are those of `ingest.py`, 1.6 KB each, in traces of 8, 512 a request. The stages
+are those of service, without HTTP: spans are stored, the text index takes them in, and two days later they move to
+files. CPU is that of this process and, apart, of every process of the server; its background work counts.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ shapes = st.builds(
 
 
 @given(worlds, shapes)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_no_span_is_lost_and_none_is_made(inputs: Inputs, shape: Shape) -> None:
     day = simulate(inputs, shape)
     assert day.arrived.sum() == pytest.approx(inputs.spans_a_day)
@@ -66,7 +66,7 @@ def test_no_span_is_lost_and_none_is_made(inputs: Inputs, shape: Shape) -> None:
 
 
 @given(worlds, shapes)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_nothing_works_faster_than_it_was_measured(inputs: Inputs, shape: Shape) -> None:
     day = simulate(inputs, shape)
     assert day.stored.max() <= shape.doors * 60e6 / inputs.stored_us * 1.000001
@@ -75,7 +75,7 @@ def test_nothing_works_faster_than_it_was_measured(inputs: Inputs, shape: Shape)
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_more_databases_are_never_worse(some: int, more: int, pauses: bool) -> None:
     few = simulate(ONE_ZONE, Shape(databases=some, pauses=pauses))
     many = simulate(ONE_ZONE, Shape(databases=some + more, pauses=pauses))
@@ -85,7 +85,7 @@ def test_more_databases_are_never_worse(some: int, more: int, pauses: bool) -> N
 
 
 @given(st.integers(1, 8), st.integers(1, 8))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_more_index_lanes_are_never_worse(some: int, more: int) -> None:
     few = simulate(ONE_ZONE, Shape(databases=2, index_lanes=some))
     many = simulate(ONE_ZONE, Shape(databases=2, index_lanes=some + more))
