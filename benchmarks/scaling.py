@@ -42,7 +42,7 @@ class Table:
     def markdown(self) -> str:
         """The table as the page has it."""
         lines = [self.head, ["---"] * len(self.head), *self.rows]
-        return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+        return "\n".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|" for line in lines)
 
 
 def tables(inputs: Inputs) -> list[Table]:
@@ -61,6 +61,7 @@ def tables(inputs: Inputs) -> list[Table]:
             _needed(inputs, best, needed),
             _money(needed),
             _more(inputs, best.shape, shares),
+            _sensitive(inputs, best.shape),
         ]
     return [*made, _growth(inputs), _search(inputs)]
 
@@ -156,6 +157,32 @@ def _more(inputs: Inputs, shape: Shape, shares: Floats) -> Table:
         )
     head = ("Databases", "Index lag p99", "at most", "A day is moved in")
     return Table(name="more", head=head, rows=rows)
+
+
+def _sensitive(inputs: Inputs, shape: Shape) -> Table:
+    """What becomes of it where an input is another."""
+    changes: tuple[tuple[str, Inputs], ...] = (
+        ("as above", inputs),
+        ("volumes more alike: `zipf` 0.8", replace(inputs, zipf=0.8)),
+        ("volumes less alike: `zipf` 1.2", replace(inputs, zipf=1.2)),
+        ("another `seed`", replace(inputs, seed=inputs.seed + 1)),
+        ("bursts of 6 times the rate", replace(inputs, burst_factor=6.0)),
+        ("an index at half the CPU", replace(inputs, index_us=inputs.index_us / 2,
+                                             index_server_us=inputs.index_server_us / 2)),
+        ("spans of half the size", replace(inputs, span_bytes=inputs.span_bytes / 2)),
+        ("3 hot days", replace(inputs, hot_days=3)),
+        ("90 days kept", replace(inputs, cold_days=90)),
+    )  # fmt: skip
+    rows = []
+    for name, changed in changes:
+        found = smallest(changed, index_lanes=shape.index_lanes, doors=shape.doors, pauses=shape.pauses)
+        needed = size(changed, found.shape, found.day)
+        if found.keeps_up:
+            month = f"{sum(needed.monthly.values()):,.0f}"
+            rows.append((name, str(found.shape.databases), f"{needed.cores}", month))
+        else:
+            rows.append((name, f"not with {found.shape.databases}", "", ""))
+    return Table(name="sensitive", head=("Otherwise as above", "Databases", "Cores", "USD a month"), rows=rows)
 
 
 def _growth(inputs: Inputs) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -137,6 +138,28 @@ def test_a_queue_grows_by_what_one_lane_cannot_take() -> None:
     assert not keeps_up(day)
 
 
+@pytest.mark.parametrize("load", [0.1, 0.3, 0.5, 0.7, 0.85])
+def test_the_lag_is_that_of_an_indexer_walked_run_by_run(load: float) -> None:
+    """A reference: every run and every pause of one indexer, with spans that arrive evenly."""
+    inputs = replace(Inputs(), tenants=1, zones=((0, 1.0),), day_swing=0, bursts=0, forget_us=1e-9)
+    cost_s, rate = inputs.index_us / 1e6, load / (inputs.index_us / 1e6)
+    day = simulate(replace(inputs, spans_a_day=rate * 86_400), Shape(databases=1, pauses=False))
+    now_s, taken, worst_s = 0.0, 0, 0.0
+    while now_s < 600:
+        waiting = int(now_s * rate) - taken
+        run = min(waiting, inputs.index_batch)
+        first_s = taken / rate
+        now_s += run * cost_s
+        taken += run
+        if run and now_s > 60:
+            worst_s = max(worst_s, now_s - first_s)
+        if run == waiting:
+            now_s += inputs.index_pause_s
+    said_s = float(day.lag_s.max())
+    assert worst_s <= said_s * 1.02
+    assert said_s <= worst_s * 1.7
+
+
 def test_the_smallest_keeps_up_and_one_less_does_not() -> None:
     found = smallest(ONE_ZONE, index_lanes=4, doors=2, pauses=False, most=32)
     assert found.keeps_up
@@ -192,5 +215,5 @@ def test_the_chinese_page_shows_the_same_numbers() -> None:
     assert [figures for figures in wanted if figures not in shown] == []
 
 
-def _figures(cells: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+def _figures(cells: Sequence[str]) -> tuple[str, ...]:
     return tuple(figure for cell in cells for figure in re.findall(r"\d[\d,]*(?:\.\d+)?", cell))
