@@ -244,12 +244,14 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="INPUT=VALUE", help="any other number")
     given = vars(parser.parse_args())
     try:
+        if any(one.startswith("zones=") for one in given["set"]):
+            raise ValueError("zones are no number; change them in the file")
         changed = {
             name: type(getattr(defaults, name))(value) for name, value in (one.split("=") for one in given.pop("set"))
         }
         inputs = replace(defaults, **given, **changed)
     except (AttributeError, TypeError, ValueError) as error:
-        parser.error(f"--set wants the name of an input and a number: {error}")
+        parser.error(str(error))
     for table in tables(inputs):
         print(table.markdown(), end="\n\n")
 

@@ -7,7 +7,7 @@ input.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import ceil
 from typing import Any, Final
 
@@ -22,6 +22,9 @@ BUSY_AT_MOST: Final = 0.7
 MEASURED: Final = "`one_database.py`, 2026-11-24"
 CODE: Final = "the code"
 ASSUMED: Final = "assumption"
+NEEDED: Final = frozenset(
+    {"spans_a_day", "tenants", "span_bytes", "spans_a_request", "index_us", "freeze_us", "store_us"}
+)
 
 Floats = NDArray[np.float64]
 
@@ -49,18 +52,18 @@ class Inputs:
     burst_factor: float = _given(3.0, "times its rate", ASSUMED)
     spans_a_request: int = _given(64, "spans", ASSUMED)
 
-    store_us: float = _given(160, "us CPU a span", MEASURED)
-    store_server_us: float = _given(49, "of it PostgreSQL", MEASURED)
-    request_us: float = _given(980, "us CPU a request", "`ingest.py`, 2026-11-24: 8 spans a request beside 512")
-    index_us: float = _given(869, "us CPU a span", MEASURED)
-    index_server_us: float = _given(359, "of it PostgreSQL", MEASURED)
-    forget_us: float = _given(85, "us CPU a span moved", MEASURED)
-    forget_server_us: float = _given(45, "of it PostgreSQL", MEASURED)
-    freeze_us: float = _given(396, "us CPU a span", MEASURED)
-    freeze_server_us: float = _given(63, "of it PostgreSQL", MEASURED)
+    store_us: float = _given(155, "us CPU a span", MEASURED)
+    store_server_us: float = _given(48, "of it PostgreSQL", MEASURED)
+    request_us: float = _given(780, "us CPU a request", "`ingest.py`, 2026-11-24: 8 spans a request beside 512")
+    index_us: float = _given(847, "us CPU a span", MEASURED)
+    index_server_us: float = _given(357, "of it PostgreSQL", MEASURED)
+    forget_us: float = _given(65, "us CPU a span moved", MEASURED)
+    forget_server_us: float = _given(29, "of it PostgreSQL", MEASURED)
+    freeze_us: float = _given(385, "us CPU a span", MEASURED)
+    freeze_server_us: float = _given(60, "of it PostgreSQL", MEASURED)
     store_wal_bytes: float = _given(2_420, "bytes of log a span stored", MEASURED)
     index_wal_bytes: float = _given(12_028, "bytes of log a span indexed", MEASURED)
-    move_wal_bytes: float = _given(1_049, "bytes of log a span moved and taken out of the index", MEASURED)
+    move_wal_bytes: float = _given(873, "bytes of log a span moved and taken out of the index", MEASURED)
     hot_bytes: float = _given(8_092, "bytes a span, with its index", MEASURED)
     kept_bytes: float = _given(178, "bytes a span, cold too: summaries and ids", MEASURED)
     cold_bytes: float = _given(419, "bytes a span in files", "`cold.py`, 2026-11-24")
@@ -80,6 +83,18 @@ class Inputs:
     vcpu_hour: float = _given(0.0408, "USD a vCPU and hour", "list price of m7g.large / 2, us-east-1, June 2026")
     disk_month: float = _given(0.08, "USD a GiB and month", "list price of gp3, us-east-1, January 2021")
     object_month: float = _given(0.023, "USD a GB and month", "list price of S3 Standard, us-east-1, April 2026")
+
+    def __post_init__(self) -> None:
+        """Refuse what no day can be made of.
+
+        Raises:
+            ValueError: A number is negative, or there is no tenant, no span or no day.
+        """
+        for one in fields(self):
+            value = getattr(self, one.name)
+            least = 1 if one.name in NEEDED else 0
+            if one.name != "zones" and value < least:
+                raise ValueError(f"{one.name} is {value!r}: at least {least} is needed")
 
     @property
     def weight(self) -> float:
@@ -207,7 +222,7 @@ def simulate(inputs: Inputs, shape: Shape, shares: Floats | None = None) -> Day:
         waiting = offered - stored
         # What moved is taken out of the index first: it stands before what is stored now.
         lanes_s = shape.index_lanes * lane_s
-        forget = np.minimum(forgetting, lanes_s / forget_s)
+        forget = np.minimum(forgetting, lanes_s / max(forget_s, 1e-12))
         left_s = lanes_s - forget * forget_s
         busy = (stored * index_s + forget * forget_s) / (shape.index_lanes * MINUTE_S)
         queued = unindexed

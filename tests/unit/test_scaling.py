@@ -131,7 +131,7 @@ def test_a_queue_grows_by_what_one_lane_cannot_take() -> None:
     """By hand: a flat day of one tenant, twice what a lane without pauses takes in."""
     lane = 1e6 / Inputs().index_us
     flat = Inputs(tenants=1, spans_a_day=2 * lane * 86_400, zones=((0, 1.0),), day_swing=0, bursts=0)
-    flat = replace(flat, forget_us=1e-6)
+    flat = replace(flat, forget_us=0)
     day = simulate(flat, Shape(databases=1, pauses=False))
     assert day.unindexed[-1, 0] == pytest.approx(lane * 86_400, rel=1e-3)
     assert day.lag_s[-1, 0] == pytest.approx(86_400, rel=1e-2)
@@ -141,7 +141,7 @@ def test_a_queue_grows_by_what_one_lane_cannot_take() -> None:
 @pytest.mark.parametrize("load", [0.1, 0.3, 0.5, 0.7, 0.85])
 def test_the_lag_is_that_of_an_indexer_walked_run_by_run(load: float) -> None:
     """A reference: every run and every pause of one indexer, with spans that arrive evenly."""
-    inputs = replace(Inputs(), tenants=1, zones=((0, 1.0),), day_swing=0, bursts=0, forget_us=1e-9)
+    inputs = replace(Inputs(), tenants=1, zones=((0, 1.0),), day_swing=0, bursts=0, forget_us=0)
     cost_s, rate = inputs.index_us / 1e6, load / (inputs.index_us / 1e6)
     day = simulate(replace(inputs, spans_a_day=rate * 86_400), Shape(databases=1, pauses=False))
     now_s, taken, worst_s = 0.0, 0, 0.0
@@ -217,3 +217,9 @@ def test_the_chinese_page_shows_the_same_numbers() -> None:
 
 def _figures(cells: Sequence[str]) -> tuple[str, ...]:
     return tuple(figure for cell in cells for figure in re.findall(r"\d[\d,]*(?:\.\d+)?", cell))
+
+
+@pytest.mark.parametrize("wrong", [{"tenants": 0}, {"spans_a_day": -1.0}, {"bloat": -0.1}, {"spans_a_request": 0}])
+def test_inputs_that_no_day_can_be_made_of_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        replace(Inputs(), **wrong)  # type: ignore[arg-type]
