@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scaling import Table, tables
+from scaling import PAGE_SPANS, Table, tables
 from scaling_model import (
     Inputs,
     Shape,
@@ -26,6 +27,13 @@ from scaling_model import (
     volumes,
     weighted_quantile,
 )
+
+from aiplatform.storage.database import Database
+from aiplatform.tracing.cold.moving import FILE_SPANS
+from aiplatform.tracing.cold.searching import MAX_OPENED_SPANS
+from aiplatform.tracing.cold.service import FREEZE_PERIOD_S, MAX_RUN_S
+from aiplatform.tracing.service import INDEX_PERIOD_S
+from aiplatform.tracing.textindex.postgres import PostgresTextIndex
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_ZONE = Inputs(tenants=60, spans_a_day=3e8, zones=((0, 1.0),), bursts=0)
@@ -217,6 +225,16 @@ def test_the_chinese_page_shows_the_same_numbers() -> None:
 
 def _figures(cells: Sequence[str]) -> tuple[str, ...]:
     return tuple(figure for cell in cells for figure in re.findall(r"\d[\d,]*(?:\.\d+)?", cell))
+
+
+def test_what_is_taken_from_the_code_is_what_the_code_says() -> None:
+    inputs = Inputs()
+    assert inputs.index_batch == signature(PostgresTextIndex.update).parameters["max_spans"].default
+    assert (inputs.index_pause_s, inputs.freeze_pause_s) == (INDEX_PERIOD_S, FREEZE_PERIOD_S)
+    assert (inputs.freeze_run_s, inputs.file_spans) == (MAX_RUN_S, FILE_SPANS)
+    # So many connections are kept, and as many more are made under load.
+    assert inputs.pool == 2 * signature(Database.__init__).parameters["pool_size"].default
+    assert PAGE_SPANS == MAX_OPENED_SPANS
 
 
 @pytest.mark.parametrize("wrong", [{"tenants": 0}, {"spans_a_day": -1.0}, {"bloat": -0.1}, {"spans_a_request": 0}])
