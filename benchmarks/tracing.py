@@ -172,7 +172,7 @@ def _places(stack: ExitStack, parts: list[str]) -> Iterator[Place]:
         )
     programs = server_programs() if "postgresql" in parts else None
     if programs is not None:
-        server = stack.enter_context(PostgresServer(programs, DURABLE))
+        server = stack.enter_context(PostgresServer(programs, settings=DURABLE))
         numbers = iter(range(1_000))
         yield Place(
             kind="PostgreSQL",

@@ -47,7 +47,7 @@ class PostgresServer:
         settings: Settings of the server that differ from those of tests, which do without fsync.
     """
 
-    def __init__(self, programs: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, programs: Path, *, settings: Mapping[str, str] | None = None) -> None:
         self._programs = programs
         self._settings = dict(settings or {})
         # A socket's path may have 107 characters at most, so the folder does not lie under pytest's.
