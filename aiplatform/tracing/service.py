@@ -13,6 +13,7 @@ from aiplatform.core.hooks import hookimpl
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
+from aiplatform.storage.tables.tracing import cold_files, traces
 from aiplatform.tracing import store
 from aiplatform.tracing.checks import (
     checked_name,
@@ -351,7 +352,8 @@ class Traces:
         """Remove every span, trace and score of a tenant, or of one project of it."""
         self.index.delete(scope)
         whole_tenant = scope.project_id is None
-        projects = [*projects_of(self._database, scope.tenant_id)] if whole_tenant else [scope]
+        tables = (traces, cold_files)
+        projects = [*projects_of(self._database, scope.tenant_id, *tables)] if whole_tenant else [scope]
         with self._database.transaction(scope) as tx:
             had_files = store.has_files(tx)
             store.delete_scope(tx)

@@ -139,8 +139,9 @@ class Moving:
         now_ns = self._clock.now_ns()
         with self._database.transaction(scope) as tx:
             _lock(tx, sorted(places))
-            # Another process may have brought some back, or erased them, between the two transactions.
-            back = {place.trace_id for place in leave(tx, places) if places[place.trace_id] == place}
+            # Between the two transactions others may have brought some back or erased them, or written a file anew:
+            # what lies in another one by now is read again the next time.
+            back = {place.trace_id for place in leave(tx, places, {place.file_id for place in places.values()})}
             num = _put_back(tx, [span for span in found if span.values.trace_id in back], now_ns)
             for trace_id in sorted(back):
                 sum_up(tx, trace_id)

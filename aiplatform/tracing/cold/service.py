@@ -222,6 +222,8 @@ class Cold:
                 self._done[scope] = policy.before_day(begun_ns)
                 break
             moved += num_spans
+        if moved:
+            self._moving.compact(scope)  # of traces that were erased while a file was made
         return moved
 
     def delete_files(self, projects: Sequence[Scope]) -> None:

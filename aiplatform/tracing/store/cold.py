@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,9 +122,30 @@ def places_in(tx: Transaction, file_id: str) -> list[ColdPlace]:
     return [_place(row) for row in tx.execute(statement)]
 
 
-def leave(tx: Transaction, trace_ids: Iterable[str]) -> list[ColdPlace]:
-    """Traces lie in files no more; returns where they lay. Their files are told, so that they are written anew."""
-    found = list(places_of(tx, trace_ids).values())
+def leave(tx: Transaction, trace_ids: Iterable[str], file_ids: Collection[str] | None = None) -> list[ColdPlace]:
+    """Traces lie in files no more; returns where they lay. Their files are told, so that they are written anew.
+
+    Files are locked first, so that none is written anew meanwhile.
+
+    Args:
+        tx: A write transaction that has locked the traces.
+        trace_ids: Which; those that are not cold are left out.
+        file_ids: Only those that lie in these files; by default in any.
+    """
+    wanted = list(trace_ids)
+    locked: set[str] = set()
+    while True:
+        found = [place for place in places_of(tx, wanted).values() if file_ids is None or place.file_id in file_ids]
+        missing = sorted({place.file_id for place in found} - locked)
+        if not missing:
+            break
+        tx.execute(
+            select(cold_files.c.file_id)
+            .where(cold_files.c.file_id.in_(missing))
+            .order_by(cold_files.c.file_id)
+            .with_for_update()
+        )
+        locked.update(missing)
     if not found:
         return []
     sql = f"DELETE FROM cold_traces WHERE {IN_PROJECT} AND {any_of(tx, 'trace_id', 'trace_ids')}"  # noqa: S608

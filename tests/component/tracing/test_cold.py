@@ -45,6 +45,7 @@ from aiplatform.tracing.query import filter_of, read_filter, show
 from aiplatform.tracing.routes import build_routes
 from aiplatform.tracing.service import Traces
 from aiplatform.tracing.signals import read_logs
+from aiplatform.tracing.store import remove_traces
 from tests.component.tracing.test_search import LAB, START_NS, Oracle, a_trace, a_tree, store
 
 SCOPE = Scope(tenant_id="default", project_id="default")
@@ -320,6 +321,30 @@ def test_a_worker_killed_at_any_moment_loses_and_doubles_nothing(
         assert worker.communicate(timeout=120)[0] == "done\n"
     assert (count(service, spans), count(service, cold_traces)) == (0, 60)
     assert everything(service) == before
+
+
+def test_a_file_that_is_written_anew_while_a_trace_comes_back_keeps_it(
+    service: Traces, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for trace in (1, 2, 3):
+        ingest(service, at(trace, 1, trace=trace, name=f"t{trace}"))
+    freeze(service, clock, max_files=1)
+    with service._database.transaction(SCOPE) as tx:
+        remove_traces(tx, [trace_id_of(1).hex()], now_ns=clock.now_ns())
+    days = service.cold._moving._days
+    real = days.ensure
+
+    def ensure(wanted: Any) -> None:
+        monkeypatch.setattr(days, "ensure", real)
+        assert service.cold.compact(SCOPE) == 1
+        real(wanted)
+
+    monkeypatch.setattr(days, "ensure", ensure)
+    assert service.cold._moving.thaw(SCOPE, [trace_id_of(2).hex()]) == 0, "it lies elsewhere by now"
+    assert service.cold._moving.thaw(SCOPE, [trace_id_of(2).hex()]) == 1
+    assert (count(service, spans), count(service, cold_traces)) == (1, 1)
+    for trace in (2, 3):
+        assert [row.name for row in service.get(SCOPE, trace_id_of(trace).hex()).spans] == [f"t{trace}"]
 
 
 def test_what_changed_meanwhile_stays_hot(service: Traces, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
