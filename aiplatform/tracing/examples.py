@@ -12,10 +12,14 @@ from aiplatform.tracing.contents import answer, question
 from aiplatform.tracing.model import Score, SpanDetail, TraceSummary
 from aiplatform.tracing.store import examples as store
 from aiplatform.tracing.store import span
+from aiplatform.tracing.store.scores import scores_by_trace
 
 if TYPE_CHECKING:
     from aiplatform.storage.database import Database
     from aiplatform.tracing.cold.service import Cold
+
+MAX_SCORES: Final = 10_000
+"""Of one read."""
 
 _A_READ: Final = 50
 """Traces of one transaction: none is held open while thousands are decoded."""
@@ -58,7 +62,7 @@ class Examples:
             part = trace_ids[start : start + _A_READ]
             with self._database.read(scope, is_snapshot=True) as tx, self._cold.whole(tx, part) as whole:
                 found = store.summaries(tx, part)
-                scores = store.scores_of(tx, part)
+                scores = scores_by_trace(tx, part, limit=MAX_SCORES)
                 for trace_id in part:
                     trace = found.get(trace_id)
                     if trace is None:

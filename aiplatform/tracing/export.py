@@ -34,6 +34,7 @@ from aiplatform.tracing.model import TraceFilter
 from aiplatform.tracing.query import read_filter
 from aiplatform.tracing.query.tree import uses_index
 from aiplatform.tracing.store import exporting
+from aiplatform.tracing.store.scores import scores_by_trace
 from aiplatform.tracing.store.searching import query_condition
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from aiplatform.tracing.textindex import Matches
 
 MAX_AT_ONCE: Final = 4
+MAX_SCORES: Final = 100_000
+"""Of one page of traces."""
+
 MAX_DURATION_S: Final = 3600.0
 GROUP_ROWS: Final = 5_000
 GROUP_BYTES: Final = 16 * 2**20
@@ -175,9 +179,10 @@ def _narrowed(order: ExportOrder) -> TraceFilter:
 
 def _traces(tx: Transaction, narrowed: exporting.Narrowing, _: exporting.Whole) -> Iterator[Weighed]:
     for summaries in exporting.trace_pages(tx, narrowed):
-        scores = exporting.scores_by_trace(tx, summaries)
+        wanted = [summary.trace_id for summary in summaries]
+        scores = scores_by_trace(tx, wanted, limit=MAX_SCORES)
         for summary in summaries:
-            yield trace_row(summary, scores.get(summary.trace_id, ())), _ROW_BYTES
+            yield trace_row(summary, scores.get(summary.trace_id, [])[::-1]), _ROW_BYTES
 
 
 def _spans(tx: Transaction, narrowed: exporting.Narrowing, whole: exporting.Whole) -> Iterator[Weighed]:

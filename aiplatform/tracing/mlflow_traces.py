@@ -32,12 +32,13 @@ from aiplatform.tracing.mlflow_requests import (
     summaries_of,
     texts,
 )
-from aiplatform.tracing.model import Score, TraceFilter, TraceSummary
+from aiplatform.tracing.model import TraceFilter, TraceSummary
 from aiplatform.tracing.pages import not_a_page, page_token, read_page
 from aiplatform.tracing.store.labels import MAX_KEY, LabelKind, apply_labels, delete_label, labels, put_labels
 from aiplatform.tracing.store.listing import with_cold
 from aiplatform.tracing.store.mlflow_conditions import SOURCE_RUN, filter_condition, reads_index
 from aiplatform.tracing.store.mlflow_search import EXPERIMENT, NO_EXPERIMENT, search_mlflow
+from aiplatform.tracing.store.scores import scores_by_trace
 from aiplatform.tracing.store.spans_of import raw_spans
 
 if TYPE_CHECKING:
@@ -259,9 +260,7 @@ def _infos(tx: Transaction, summaries: Sequence[TraceSummary]) -> list[Json]:
     if not ids:
         return []
     known = labels(tx, ids)
-    scores: dict[str, list[Score]] = {}
-    for score in store.scores(tx, trace_ids=ids, name=None, limit=100 * len(ids)):
-        scores.setdefault(score.trace_id, []).append(score)
+    scores = scores_by_trace(tx, ids, limit=100 * len(ids))
     return [trace_info(each, known.get(each.trace_id, {}), scores.get(each.trace_id, [])) for each in summaries]
 
 

@@ -9,29 +9,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from aiplatform.tracing.model import SpanKind, Status, TraceSummary
-from aiplatform.tracing.tree import descendants, placed
-
-
-class OutlineBone(Protocol):
-    """What the outline needs of a span."""
-
-    @property
-    def span_id(self) -> str: ...  # noqa: D102
-    @property
-    def parent_id(self) -> str | None: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def status(self) -> str: ...  # noqa: D102
-    @property
-    def start_ns(self) -> int: ...  # noqa: D102
-    @property
-    def duration_ns(self) -> int | None: ...  # noqa: D102
-    @property
-    def service(self) -> str | None: ...  # noqa: D102
+from aiplatform.tracing.tree import OutlineBone, descendants, placed
 
 
 class StoredOutlineBone(NamedTuple):

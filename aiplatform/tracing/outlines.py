@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from aiplatform.core.scope import Scope
 from aiplatform.tracing.model import SpanRow, TraceSummary
 from aiplatform.tracing.outline import Outline, outline_of
-from aiplatform.tracing.store.outlining import outline_bones, spans_of, spans_with, summary
+from aiplatform.tracing.store.outlining import outline_bones, spans_of, spans_with
+from aiplatform.tracing.store.reading import summary
 
 if TYPE_CHECKING:
     from aiplatform.storage.database import Database, Transaction

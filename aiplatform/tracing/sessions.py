@@ -12,6 +12,7 @@ from aiplatform.core.scope import Scope
 from aiplatform.tracing.contents import answer, question
 from aiplatform.tracing.model import Score, TraceSummary
 from aiplatform.tracing.store import sessions as store
+from aiplatform.tracing.store.scores import scores_by_trace
 from aiplatform.tracing.store.sessions import SessionSummary
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Conversation", "SessionPage", "SessionSummary", "Sessions", "Turn"]
 
 MAX_PAGE: Final = 200
+MAX_SCORES: Final = 1_000
 MAX_TURNS: Final = 100
 """Turns of a conversation that are read at once."""
 
@@ -125,7 +127,7 @@ class Sessions:
                 )
             traces = store.traces_of(tx, session_id, offset=offset, limit=limit + 1)
             shown = traces[:limit]
-            scores = store.scores_of(tx, [trace.trace_id for trace in shown])
+            scores = scores_by_trace(tx, [trace.trace_id for trace in shown], limit=MAX_SCORES)
             with self._cold.whole(tx, [trace.trace_id for trace in shown]) as whole:
                 said = [store.telling_span(whole, trace) for trace in shown]
         turns = [

@@ -12,27 +12,32 @@ from aiplatform.tracing.model import SpanKind, SpanRow, Status, Usage
 TOKEN_NAMES = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
-class Bone(Protocol):
-    """What the arithmetic needs of a span."""
+class OutlineBone(Protocol):
+    """What the outline of a trace needs of a span."""
 
     @property
     def span_id(self) -> str: ...  # noqa: D102
     @property
     def parent_id(self) -> str | None: ...  # noqa: D102
     @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
     def kind(self) -> str: ...  # noqa: D102
     @property
     def status(self) -> str: ...  # noqa: D102
-    @property
-    def day(self) -> int: ...  # noqa: D102
     @property
     def start_ns(self) -> int: ...  # noqa: D102
     @property
     def duration_ns(self) -> int | None: ...  # noqa: D102
     @property
     def service(self) -> str | None: ...  # noqa: D102
+
+
+class Bone(OutlineBone, Protocol):
+    """What the arithmetic needs of a span."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def day(self) -> int: ...  # noqa: D102
     @property
     def model(self) -> str | None: ...  # noqa: D102
     @property

@@ -11,11 +11,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
+from aiplatform.tracing.store.logs import COLUMNS as LOG_ROW
+
 if TYPE_CHECKING:
     import pyarrow
 
-LOG_COLUMNS: Final = ("log_key", "day", "time_ns", "position", "raw")
-LOG_ROW: Final = ("trace_id", "span_id", *LOG_COLUMNS)
+LOG_COLUMNS: Final = LOG_ROW[2:]
+"""Of a log record that lies with its span, whose ids it shares."""
+
 LAYOUT_KEY: Final = b"aiplatform.cold"
 LAYOUT: Final = b"1"
 _LEVEL: Final = 9

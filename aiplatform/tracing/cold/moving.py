@@ -19,7 +19,7 @@ from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.days import DayPartitions
 from aiplatform.storage.tables.tracing import cold_files, span_logs, spans, traces
-from aiplatform.tracing.cold.files import LOG_COLUMNS, LOG_ROW, SPAN_COLUMNS, FrozenSpan, SpanValues, table_of
+from aiplatform.tracing.cold.files import LOG_COLUMNS, SPAN_COLUMNS, FrozenSpan, SpanValues, table_of
 from aiplatform.tracing.cold.filters import join_filters, make_filter, tokens_of
 from aiplatform.tracing.cold.shelf import Shelf
 from aiplatform.tracing.model import DAY_NS
@@ -38,6 +38,7 @@ from aiplatform.tracing.store.cold import (
     put_file,
     remove_file,
 )
+from aiplatform.tracing.store.logs import COLUMNS as LOG_ROW
 from aiplatform.tracing.store.removal import take_spans, tell_index
 from aiplatform.tracing.store.settling import sum_up
 from aiplatform.tracing.store.statements import IN_PROJECT, project_of

@@ -18,7 +18,8 @@ from sqlalchemy.schema import CreateTable
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import scores, span_logs, span_resources, spans, traces
-from aiplatform.tracing.cold.files import LOG_ROW, SPAN_COLUMNS, FrozenSpan
+from aiplatform.tracing.cold.files import SPAN_COLUMNS, FrozenSpan
+from aiplatform.tracing.store.logs import COLUMNS as LOG_ROW
 from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.statements import IN_PROJECT, any_of, listed, rows
 from aiplatform.tracing.textindex.changes import resources, text_of_row

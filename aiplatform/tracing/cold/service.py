@@ -16,7 +16,7 @@ from aiplatform.core.scope import Scope
 from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.days import drop_empty_days
-from aiplatform.storage.tables.tracing import cold_files, cold_traces, traces
+from aiplatform.storage.tables.tracing import cold_files
 from aiplatform.storage.tables.tracing import spans as spans_table
 from aiplatform.tracing.cold.moving import Moving
 from aiplatform.tracing.cold.policy import ColdPolicy, cold_json, read_cold
@@ -28,6 +28,7 @@ from aiplatform.tracing.policies import Policies, projects_of
 from aiplatform.tracing.store.cold import has_files, places_of, totals
 from aiplatform.tracing.store.listing import ColdMatches, asks_spans
 from aiplatform.tracing.store.policies import PolicyKind, all_policies, in_force
+from aiplatform.tracing.store.settling import unsettled
 
 if TYPE_CHECKING:
     from aiplatform.storage.database import Database
@@ -37,8 +38,6 @@ FREEZE_PERIOD_S: Final = 300.0
 THAW_PERIOD_S: Final = 5.0
 MAX_RUN_S: Final = 60.0
 """Of one run of the worker; the rest waits for the next one."""
-
-MAX_THAWED: Final = 100
 
 logger = logging.getLogger(__name__)
 
@@ -169,20 +168,9 @@ class Cold:
 
     def thaw_waiting(self) -> int:
         """Bring back cold traces of which something arrived late; returns how many spans came."""
-        own = [
-            getattr(cold_traces.c, name) == getattr(traces.c, name) for name in ("tenant_id", "project_id", "trace_id")
-        ]
-        waiting = (
-            select(traces.c.tenant_id, traces.c.project_id, traces.c.trace_id)
-            .join(cold_traces, own[0] & own[1] & own[2])
-            .where(traces.c.is_settled.is_(False))
-            .limit(MAX_THAWED)
-        )
-        with self._database.system("thaw traces", write=False) as tx:
-            found = tx.execute(waiting).fetchall()
         by_scope: dict[Scope, list[str]] = {}
-        for row in found:
-            by_scope.setdefault(Scope(tenant_id=row.tenant_id, project_id=row.project_id), []).append(row.trace_id)
+        for scope, trace_id in unsettled(self._database, is_cold=True):
+            by_scope.setdefault(scope, []).append(trace_id)
         return sum(self._moving.thaw(scope, trace_ids) for scope, trace_ids in by_scope.items())
 
     def run(self) -> int:

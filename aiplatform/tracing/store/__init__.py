@@ -4,10 +4,9 @@ from aiplatform.tracing.store.cold import has_files
 from aiplatform.tracing.store.completing import seen_names, seen_values
 from aiplatform.tracing.store.counting import remove_counts
 from aiplatform.tracing.store.listing import histogram, list_traces, with_search
-from aiplatform.tracing.store.outlining import summary
 from aiplatform.tracing.store.policies import remove_policies
 from aiplatform.tracing.store.prices import MAX_PRICES, OwnPrice, own_prices, put_price, remove_price
-from aiplatform.tracing.store.reading import freshness, span, tree
+from aiplatform.tracing.store.reading import freshness, span, summary, tree
 from aiplatform.tracing.store.removal import delete_scope, is_erased, remove_traces
 from aiplatform.tracing.store.repricing import RepricedPiece, reprice
 from aiplatform.tracing.store.scores import delete_score, put_score, scores

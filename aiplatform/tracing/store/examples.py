@@ -8,23 +8,12 @@ from sqlalchemy import select
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import traces
-from aiplatform.tracing.model import Score, TraceSummary
+from aiplatform.tracing.model import TraceSummary
 from aiplatform.tracing.store.listing import among
 from aiplatform.tracing.store.rows import summary_of
-from aiplatform.tracing.store.scores import scores
-
-MAX_SCORES = 10_000
 
 
 def summaries(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, TraceSummary]:
     """Those of the traces that are there, by id."""
     found = tx.execute(select(traces).where(among(tx, trace_ids), traces.c.num_spans > 0))
     return {row.trace_id: summary_of(row) for row in found}
-
-
-def scores_of(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, list[Score]]:
-    """Scores by trace, newest first."""
-    found: dict[str, list[Score]] = {}
-    for score in scores(tx, trace_ids=trace_ids, name=None, limit=MAX_SCORES):
-        found.setdefault(score.trace_id, []).append(score)
-    return found

@@ -12,12 +12,11 @@ from sqlalchemy import ColumnElement
 
 from aiplatform.storage.database import Transaction
 from aiplatform.tracing.log_records import joined
-from aiplatform.tracing.model import Score, SpanDetail, TraceFilter, TraceSort, TraceSummary
+from aiplatform.tracing.model import SpanDetail, TraceFilter, TraceSort, TraceSummary
 from aiplatform.tracing.normalise import read_detail
 from aiplatform.tracing.store.listing import ColdMatches, list_traces
 from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.rows import span_of
-from aiplatform.tracing.store.scores import scores
 from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, each_by_key, listed, rows
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ PIECE_SPANS: Final = 256
 PIECE_BYTES: Final = 8 * 2**20
 """Raw spans that are held together, unless a single one is larger."""
 
-MAX_SCORES: Final = 100_000
 MAX_RESOURCES: Final = 256
 
 _Key = tuple[str, str, int]
@@ -101,15 +99,6 @@ def trace_pages(tx: Transaction, narrowed: Narrowing) -> Iterator[Sequence[Trace
         page = found.next
         if page is None:
             return
-
-
-def scores_by_trace(tx: Transaction, summaries: Sequence[TraceSummary]) -> Mapping[str, Sequence[Score]]:
-    """The scores of some traces, the oldest of each trace first."""
-    found: dict[str, list[Score]] = {}
-    wanted = [summary.trace_id for summary in summaries]
-    for score in reversed(scores(tx, trace_ids=wanted, name=None, limit=MAX_SCORES)):
-        found.setdefault(score.trace_id, []).append(score)
-    return found
 
 
 def span_pieces(tx: Transaction, summaries: Sequence[TraceSummary], whole: Whole) -> Iterator[Sequence[ExportedSpan]]:

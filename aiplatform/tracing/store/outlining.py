@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import select
-
 from aiplatform.storage.database import Transaction
-from aiplatform.storage.tables.tracing import traces
 from aiplatform.tracing.model import SpanRow, TraceSummary
 from aiplatform.tracing.outline import StoredOutlineBone
-from aiplatform.tracing.store.rows import span_of, summary_of
+from aiplatform.tracing.store.rows import span_of
 from aiplatform.tracing.store.statements import BONE_COLUMNS, IN_PROJECT, any_of, listed, rows
 
 _OF_TRACE: Final = f"{IN_PROJECT} AND trace_id = :trace_id AND day BETWEEN :first_day AND :last_day"
-
-
-def summary(tx: Transaction, trace_id: str) -> TraceSummary | None:
-    """The summary of a trace that has spans."""
-    found = tx.execute(select(traces).where(traces.c.trace_id == trace_id, traces.c.num_spans > 0)).first()
-    return None if found is None else summary_of(found)
 
 
 def outline_bones(tx: Transaction, trace: TraceSummary) -> list[StoredOutlineBone]:

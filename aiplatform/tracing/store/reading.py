@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import span_changes, traces
 from aiplatform.tracing.log_records import joined
-from aiplatform.tracing.model import Freshness, SpanDetail, TraceTree
+from aiplatform.tracing.model import Freshness, SpanDetail, TraceSummary, TraceTree
 from aiplatform.tracing.normalise import read_detail
 from aiplatform.tracing.store.logs import logs_of
 from aiplatform.tracing.store.rows import span_of, summary_of
@@ -57,6 +57,12 @@ def span(tx: Transaction, trace_id: str, span_id: str) -> SpanDetail | None:
     resource, scope = (bytes(resources[0].resource), bytes(resources[0].scope)) if resources else (b"", b"")
     raw = joined(bytes(row.raw), logs_of(tx, [(trace_id, span_id)]).get((trace_id, span_id), ()))
     return read_detail(span_of(row, trace_id), raw, resource=resource, scope=scope)
+
+
+def summary(tx: Transaction, trace_id: str) -> TraceSummary | None:
+    """The summary of a trace that has spans; None where there is none."""
+    found = _trace(tx, trace_id)
+    return None if found is None else summary_of(found)
 
 
 def freshness(tx: Transaction, now_ns: int) -> Freshness:

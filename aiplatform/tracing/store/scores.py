@@ -124,3 +124,11 @@ def _score(row: Any) -> Score:
         principal=row.principal,
         created_ns=row.created_ns,
     )
+
+
+def scores_by_trace(tx: Transaction, trace_ids: Sequence[str], *, limit: int) -> dict[str, list[Score]]:
+    """The scores of some traces, the newest of each trace first; at most `limit` of all together."""
+    found: dict[str, list[Score]] = {}
+    for score in scores(tx, trace_ids=trace_ids, name=None, limit=limit) if trace_ids else ():
+        found.setdefault(score.trace_id, []).append(score)
+    return found

@@ -10,11 +10,10 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tracing import traces
-from aiplatform.tracing.model import Score, SpanDetail, TraceSummary
+from aiplatform.tracing.model import SpanDetail, TraceSummary
 from aiplatform.tracing.pages import page_token, read_page
 from aiplatform.tracing.store.reading import span
 from aiplatform.tracing.store.rows import summary_of
-from aiplatform.tracing.store.scores import scores
 from aiplatform.tracing.store.writing import costs_in
 from aiplatform.tracing.tree import add_costs
 
@@ -110,14 +109,6 @@ def traces_of(tx: Transaction, session_id: str, *, offset: int, limit: int) -> l
         .offset(offset)
     )
     return [summary_of(row) for row in found]
-
-
-def scores_of(tx: Transaction, trace_ids: Sequence[str]) -> dict[str, list[Score]]:
-    """Scores by trace."""
-    found: dict[str, list[Score]] = {}
-    for score in scores(tx, trace_ids=trace_ids, name=None, limit=1000) if trace_ids else ():
-        found.setdefault(score.trace_id, []).append(score)
-    return found
 
 
 def telling_span(tx: Transaction, trace: TraceSummary) -> SpanDetail | None:

@@ -15,18 +15,31 @@ from aiplatform.tracing.tree import StoredBone, figures
 MAX_A_RUN = 100
 
 
+def unsettled(database: Database, *, is_cold: bool) -> list[tuple[Scope, str]]:
+    """Traces of any tenant whose figures were carried forward.
+
+    Args:
+        database: Where they rest.
+        is_cold: Whether those are meant whose spans lie in files, or those whose spans lie here.
+    """
+    same = [getattr(cold_traces.c, name) == getattr(traces.c, name) for name in ("tenant_id", "project_id", "trace_id")]
+    lies_in_file = exists(select(cold_traces.c.trace_id).where(*same))
+    statement = (
+        select(traces.c.tenant_id, traces.c.project_id, traces.c.trace_id)
+        .where(traces.c.is_settled.is_(False), lies_in_file if is_cold else ~lies_in_file)
+        .limit(MAX_A_RUN)
+    )
+    with database.system("unsettled traces", write=False) as tx:
+        found = tx.execute(statement).fetchall()
+    return [(Scope(tenant_id=row.tenant_id, project_id=row.project_id), row.trace_id) for row in found]
+
+
 def settle(database: Database) -> int:
     """Sum up traces whose figures were carried forward; returns how many. `tracing.cold` sums what it brings back."""
-    own = [getattr(cold_traces.c, name) == getattr(traces.c, name) for name in ("tenant_id", "project_id", "trace_id")]
-    with database.system("settle traces", write=False) as tx:
-        waiting = tx.execute(
-            select(traces.c.tenant_id, traces.c.project_id, traces.c.trace_id)
-            .where(traces.c.is_settled.is_(False), ~exists(select(cold_traces.c.trace_id).where(*own)))
-            .limit(MAX_A_RUN)
-        ).fetchall()
-    for row in waiting:
-        with database.transaction(Scope(tenant_id=row.tenant_id, project_id=row.project_id)) as mine:
-            sum_up(mine, row.trace_id)
+    waiting = unsettled(database, is_cold=False)
+    for scope, trace_id in waiting:
+        with database.transaction(scope) as tx:
+            sum_up(tx, trace_id)
     return len(waiting)
 
 

@@ -36,6 +36,7 @@ from aiplatform.tracing.model import ScoreSource
 from aiplatform.tracing.routes import build_routes
 from aiplatform.tracing.service import Traces
 from aiplatform.tracing.store import exporting
+from aiplatform.tracing.store.scores import scores_by_trace
 from aiplatform.tracing.textindex import Matches
 
 SCOPE = Scope(tenant_id="default", project_id="default")
@@ -267,15 +268,15 @@ def test_an_export_that_breaks_off_leaves_no_file(
     monkeypatch.setattr(exporting, "PAGE_TRACES", 3)
     kept = tmp_path / name
     kept.write_text("of an earlier day")
-    real = exporting.scores_by_trace
+    real = scores_by_trace
     calls = iter([False, False])
 
-    def failing(*arguments: Any) -> Any:
+    def failing(*arguments: Any, **more: Any) -> Any:
         if next(calls, True):
             raise TransientError("The disk is gone.")
-        return real(*arguments)
+        return real(*arguments, **more)
 
-    monkeypatch.setattr(exporting, "scores_by_trace", failing)
+    monkeypatch.setattr(export, "scores_by_trace", failing)
     with pytest.raises(TransientError):
         api.export(kept, client=live)
     assert [file.name for file in tmp_path.iterdir() if not file.name.startswith(("platform", "text"))] == [name]
