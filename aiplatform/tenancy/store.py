@@ -25,7 +25,7 @@ def tenant_of(tx: Transaction) -> Tenant | None:
 
 def as_tenant(row: Row[Any]) -> Tenant:
     """A tenant from its row."""
-    return Tenant(tenant_id=row.tenant_id, name=row.name, created_ns=row.created_ns)
+    return Tenant(tenant_id=row.tenant_id, name=row.name, created_ns=row.created_ns, suspended_ns=row.suspended_ns)
 
 
 def insert_project(tx: Transaction, project: Project) -> None:
