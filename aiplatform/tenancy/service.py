@@ -17,6 +17,7 @@ from aiplatform.tenancy.directory import Directory
 from aiplatform.tenancy.key_service import KeyService
 from aiplatform.tenancy.leases import Leases
 from aiplatform.tenancy.session_service import SessionService
+from aiplatform.tenancy.tenant_service import TenantSpecs
 
 SWEEP_EVERY_S = 900.0
 
@@ -31,6 +32,7 @@ class Tenancy:
     sessions: SessionService
     audit: AuditLog
     admission: Admission
+    specs: TenantSpecs
 
     @hookimpl
     def periodic(self) -> Iterable[tuple[str, float, Any]]:
@@ -54,4 +56,5 @@ def build_tenancy(database: Database, settings: Settings, *, clock: Clock | None
         sessions=SessionService(database, clock, authenticator, lifetime_s=settings.session.lifetime_hours * 3600.0),
         audit=AuditLog(database, clock),
         admission=Admission(Leases(database, clock), clock),
+        specs=TenantSpecs(database, clock, authenticator),
     )

@@ -34,6 +34,11 @@ def insert_project(tx: Transaction, project: Project) -> None:
     tx.insert(insert(projects), row)
 
 
+def rename_project(tx: Transaction, project_id: str, name: str) -> None:
+    """Give a project another name, as people read it."""
+    tx.execute(update(projects).where(projects.c.project_id == project_id).values(name=name))
+
+
 def projects_of(tx: Transaction) -> list[Project]:
     """Every project of the tenant, by id."""
     rows = tx.execute(select(projects).order_by(projects.c.project_id)).all()

@@ -8,20 +8,29 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 
 from aiplatform.core.clock import SystemClock
 from aiplatform.core.errors import RateLimitedError
 from aiplatform.core.scope import Scope
 from aiplatform.storage.database import Database
 from aiplatform.storage.tables.tenancy import tenant_specs
+from aiplatform.storage.tables.tracing import spans as spans_table
 from aiplatform.tenancy import lease_store
 from aiplatform.tenancy.leases import RENEW_S, Leases
 from aiplatform.tenancy.limits import DAY_NS, MINUTE_NS, Resource, window_start
+from aiplatform.tenancy.permissions import Role
+from aiplatform.tenancy.routes import build_routes
+from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import START_NS, FakeClock
+from aiplatform.testing.otlp import export_request, make_span
+from aiplatform.tracing.endpoint import OtlpEndpoint
+from aiplatform.tracing.entry import SignalEntry
+from aiplatform.tracing.service import Traces
+from aiplatform.tracing.signals import TRACES
 from tests.component.tenancy.lease_process import HOLD_S
 
 ACME = Scope(tenant_id="acme")
@@ -194,3 +203,42 @@ def test_a_killed_entry_frees_what_ran_there_and_takes_no_more_than_it_leased(da
     assert granted == 400, "what is missing was leased by the killed entry"
     mine.close()
     database.close()
+
+
+def test_over_http_a_caller_learns_which_limit_was_hit_and_a_browser_is_not_counted(
+    platform: PlatformUnderTest,
+) -> None:
+    platform.attach(build_routes(platform.tenancy))
+    limit(platform.database, requests_per_minute=3)
+    client = platform.client(Role.ADMIN, tenant="acme")
+    said = [client.get("/api/v1/me") for _ in range(4)]
+    assert [answer.status_code for answer in said] == [200, 200, 200, 429]
+    assert said[-1].json()["error"]["code"] == "quota.requests_per_minute"
+    assert "3 requests a minute" in said[-1].json()["error"]["message"]
+    assert 1 <= int(said[-1].headers["retry-after"]) <= 60
+    assert platform.client(Role.ADMIN, tenant="other").get("/api/v1/me").status_code == 200
+    used = platform.client(Role.PLATFORM_ADMIN).get("/api/v1/tenants/acme").json()["quotas"]
+    assert [(one["resource"], one["limit"], one["used"]) for one in used] == [("requests_per_minute", 3, 3)]
+
+
+def test_spans_over_the_limit_are_refused_whole_and_what_is_not_stored_does_not_count(
+    platform: PlatformUnderTest,
+) -> None:
+    limit(platform.database, spans_per_day=5, concurrent_requests=10)
+    with closing(Traces(platform.database)) as traces:
+        entry = SignalEntry(traces, TRACES, admission=platform.tenancy.admission)
+        platform.serve_raw(OtlpEndpoint(entry))
+        client = platform.client(Role.DEVELOPER, tenant="acme")
+
+        def send(first: int, count: int) -> int:
+            spans = [make_span(number, trace=1) for number in range(first, first + count)]
+            body = export_request(spans).SerializeToString()
+            answer = client.post("/", content=body, headers={"content-type": "application/x-protobuf"})
+            return answer.status_code
+
+        assert send(1, 3) == 200
+        assert send(4, 3) == 429
+        assert send(4, 2) == 200
+        assert send(6, 1) == 429
+        with platform.database.read(ACME) as tx:
+            assert tx.execute(select(func.count()).select_from(spans_table)).scalar() == 5
