@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261124_0014"
+revision = "20261124_0012"
 down_revision = "20261124_0011"
 branch_labels = None
 depends_on = None
