@@ -20,7 +20,8 @@ def build_mlflow(services: Services) -> ASGIApp:
     )
 
     def protect(app: ASGIApp) -> ASGIApp:
-        return AuthenticationMiddleware(app, services.tenancy.authenticator, settings)
+        tenancy = services.tenancy
+        return AuthenticationMiddleware(app, tenancy.authenticator, settings, admission=tenancy.admission)
 
     traces = MlflowTraces(services.traces, services.database)
     return build_mlflow_app(

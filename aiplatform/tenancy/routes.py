@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response, status
 
+from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import N_
 from aiplatform.tenancy.audit import PAGE_SIZE
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
@@ -21,10 +23,13 @@ from aiplatform.tenancy.schemas import (
     key_json,
     member_json,
     new_key_json,
+    plan_json,
     project_json,
+    quota_json,
     tenant_json,
 )
 from aiplatform.tenancy.service import Tenancy
+from aiplatform.tenancy.spec import TenantSpec
 
 Json = dict[str, Any]
 
@@ -33,6 +38,7 @@ def build_routes(tenancy: Tenancy) -> Routes:
     """The room's management API."""
     routes = Routes(tags=["tenancy"])
     _add_directory(routes, tenancy)
+    _add_specs(routes, tenancy)
     _add_members(routes, tenancy)
     _add_keys(routes, tenancy)
     return routes
@@ -82,6 +88,44 @@ def _add_directory(routes: Routes, tenancy: Tenancy) -> None:
         """Who changed what, newest first; `action` is one action or one noun."""
         events, following = tenancy.audit.page(caller, limit=limit, before=page, action=action)
         return {"items": [event_json(event) for event in events], "next": following}
+
+
+def _add_specs(routes: Routes, tenancy: Tenancy) -> None:
+    specs = tenancy.specs
+
+    @routes.put("/api/v1/tenants/{tenant_id}", permission=Permission.TENANTS_WRITE)
+    def apply(tenant_id: str, body: TenantSpec, caller: CallerDep, *, dry_run: bool = False) -> Json:
+        """Make a tenant what a specification says, and tell what changed; the first time carries its admin's key."""
+        if body.tenant != tenant_id:
+            raise InvalidError(
+                N_("The specification is of {name!r}, and the address names {other!r}."),
+                reason="tenant.spec_name",
+                name=body.tenant,
+                other=tenant_id,
+            )
+        return plan_json(specs.apply(caller, body, dry_run=dry_run))
+
+    @routes.get("/api/v1/tenants/{tenant_id}", permission=Permission.TENANTS_READ)
+    def get(tenant_id: str, caller: CallerDep) -> Json:
+        """A tenant, with the specification that describes it as it is, and how much of its limits is used."""
+        tenant, spec = specs.get(tenant_id)
+        quotas = [quota_json(use) for use in specs.use(tenant_id)]
+        return {**tenant_json(tenant), "spec": spec.model_dump(mode="json"), "quotas": quotas}
+
+    @routes.post("/api/v1/tenants/{tenant_id}:suspend", permission=Permission.TENANTS_WRITE)
+    def suspend(tenant_id: str, caller: CallerDep) -> Json:
+        """Let nobody of a tenant in until it is resumed; its data stay."""
+        return tenant_json(specs.suspend(caller, tenant_id))
+
+    @routes.post("/api/v1/tenants/{tenant_id}:resume", permission=Permission.TENANTS_WRITE)
+    def resume(tenant_id: str, caller: CallerDep) -> Json:
+        """Let a tenant in again."""
+        return tenant_json(specs.resume(caller, tenant_id))
+
+    @routes.get("/api/v1/quotas", permission=Permission.PROJECTS_READ)
+    def quotas(caller: CallerDep) -> Json:
+        """The limits of the caller's tenant, and how much of each is used."""
+        return _page([quota_json(use) for use in specs.use(caller.tenant_id)])
 
 
 def _add_members(routes: Routes, tenancy: Tenancy) -> None:

@@ -25,13 +25,18 @@ def tenant_of(tx: Transaction) -> Tenant | None:
 
 def as_tenant(row: Row[Any]) -> Tenant:
     """A tenant from its row."""
-    return Tenant(tenant_id=row.tenant_id, name=row.name, created_ns=row.created_ns)
+    return Tenant(tenant_id=row.tenant_id, name=row.name, created_ns=row.created_ns, suspended_ns=row.suspended_ns)
 
 
 def insert_project(tx: Transaction, project: Project) -> None:
     """Add a project."""
     row = {"project_id": project.project_id, "name": project.name, "created_ns": project.created_ns}
     tx.insert(insert(projects), row)
+
+
+def rename_project(tx: Transaction, project_id: str, name: str) -> None:
+    """Give a project another name, as people read it."""
+    tx.execute(update(projects).where(projects.c.project_id == project_id).values(name=name))
 
 
 def projects_of(tx: Transaction) -> list[Project]:
