@@ -10,6 +10,7 @@ import typer
 import yaml
 
 from aiplatform.cli.console import ExitCode, JsonOption, console, print_json, print_table, say, tr
+from aiplatform.cli.deleting import NowOption, YesOption, confirm, deleted
 from aiplatform.cli.times import when
 from aiplatform.client.http import Client
 from aiplatform.core.i18n import N_
@@ -18,6 +19,7 @@ app = typer.Typer(no_args_is_help=True)
 
 SpecFile = Annotated[Path, typer.Argument(help=tr(N_("The tenant's specification, a YAML file.")))]
 TenantName = Annotated[str, typer.Argument(help=tr(N_("The tenant's id.")))]
+_MOMENTS = ("created_ns", "suspended_ns", "delete_after_ns")
 _SIGNS = {"create": "+", "update": "~", "remove": "-"}
 
 
@@ -30,8 +32,8 @@ def list_tenants(*, json: JsonOption = False) -> None:
         print_json(items)
         return
     print_table(
-        [N_("tenant"), N_("name"), N_("made"), N_("suspended since")],
-        [(one["id"], one["name"], when(one["created_ns"]), _suspended(one)) for one in items],
+        [N_("tenant"), N_("name"), N_("made"), N_("suspended since"), N_("goes for good")],
+        [(one["id"], one["name"], *(when(one[at]) or "" for at in _MOMENTS)) for one in items],
     )
 
 
@@ -137,6 +139,22 @@ def resume(tenant: TenantName) -> None:
     say(N_("Tenant {name!r} is let in again."), name=tenant)
 
 
+@app.command("delete", help=tr(N_("Let nobody of a tenant in, and remove everything of it after seven days.")))
+def delete(tenant: TenantName, *, yes: YesOption = False, now: NowOption = False, json: JsonOption = False) -> None:
+    """Delete a tenant."""
+    confirm(yes, N_("Delete the tenant {name!r} with everything that it has?"), name=tenant)
+    with Client() as client:
+        gone = deleted(client, f"/api/v1/tenants/{tenant}", now=now)
+    if json:
+        print_json(gone)
+        return
+    say(
+        N_("Tenant {name!r} is shut and goes for good at {time}. Until then: aiplatform tenants resume {name}"),
+        name=tenant,
+        time=when(gone["delete_after_ns"]),
+    )
+
+
 @app.command("schema", help=tr(N_("Print the JSON schema of a specification, for editors.")))
 def schema() -> None:
     """Print the JSON schema."""
@@ -172,7 +190,3 @@ def _show_plan(plan: dict[str, Any]) -> None:
 def _show_key(key: dict[str, Any]) -> None:
     say(N_("The admin's key, shown this once:"))
     console().print(key["key"], markup=False)
-
-
-def _suspended(tenant: dict[str, Any]) -> str:
-    return when(tenant["suspended_ns"]) or ""

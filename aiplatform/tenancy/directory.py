@@ -89,11 +89,12 @@ class Directory:
             self._ensure_owner(tx)
             return make_key(tx, first_key(OWNER_EMAIL, Role.PLATFORM_ADMIN, _PLATFORM), self._clock.now_ns())
 
-    def projects(self, caller: Caller) -> list[Project]:
-        """The projects that the caller can work in, by id."""
+    def projects(self, caller: Caller, *, deleted: bool = False) -> list[Project]:
+        """The projects that the caller can work in, by id; or those that are deleted and not yet gone."""
         with self._database.read(caller.tenant_scope) as tx:
             found = store.projects_of(tx)
-        return [one for one in found if not caller.is_project_bound or one.project_id == caller.project_id]
+        shown = [one for one in found if (one.delete_after_ns is not None) == deleted]
+        return [one for one in shown if not caller.is_project_bound or one.project_id == caller.project_id]
 
     def create_project(self, caller: Caller, project_id: str, *, name: str | None = None) -> Project:
         """Make a project.

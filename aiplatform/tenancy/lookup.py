@@ -69,10 +69,15 @@ def find_standing(database: Database, credential: Credential, now_ns: int) -> St
             member_role = tx.execute(select(members.c.role).where(*same)).scalar()
             if member_role is None:
                 return None
-        of_tenant = select(projects.c.project_id).where(projects.c.tenant_id == row.tenant_id)
+        of_tenant = select(projects.c.project_id).where(
+            projects.c.tenant_id == row.tenant_id, projects.c.delete_after_ns.is_(None)
+        )
         project_ids = tuple(tx.execute(of_tenant.order_by(projects.c.project_id)).scalars())
         tenant = tx.execute(_TENANT.where(tenants.c.tenant_id == row.tenant_id)).one_or_none()
-    return _standing(row, member_role, project_ids, tenant) if project_ids and tenant else None
+    is_open = (
+        row.project_id is None or row.project_id in project_ids
+    )  # a key of a project that is deleted opens nothing
+    return _standing(row, member_role, project_ids, tenant) if project_ids and tenant and is_open else None
 
 
 def touch_key(database: Database, standing: Standing, now_ns: int, *, at_most_every_ns: int) -> None:

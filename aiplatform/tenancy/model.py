@@ -80,6 +80,9 @@ class Tenant:
     suspended_ns: int | None = None
     """Since when nobody of it is let in."""
 
+    delete_after_ns: int | None = None
+    """When it goes for good; until then its deletion can be taken back."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
@@ -88,6 +91,8 @@ class Project:
     project_id: str
     name: str
     created_ns: int
+    delete_after_ns: int | None = None
+    """When it goes for good; until then its deletion can be taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

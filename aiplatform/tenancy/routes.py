@@ -9,6 +9,7 @@ from fastapi import Query, Response, status
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.audit import PAGE_SIZE
+from aiplatform.tenancy.deletion import GRACE_S, Deletions
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
@@ -17,6 +18,7 @@ from aiplatform.tenancy.schemas import (
     NewKeyBody,
     NewProjectBody,
     NewTenantBody,
+    ProjectChangeBody,
     SnippetKeyBody,
     caller_json,
     event_json,
@@ -39,6 +41,7 @@ def build_routes(tenancy: Tenancy) -> Routes:
     routes = Routes(tags=["tenancy"])
     _add_directory(routes, tenancy)
     _add_specs(routes, tenancy)
+    _add_projects(routes, tenancy.deletions)
     _add_members(routes, tenancy)
     _add_keys(routes, tenancy)
     return routes
@@ -69,9 +72,9 @@ def _add_directory(routes: Routes, tenancy: Tenancy) -> None:
         return {**tenant_json(made.tenant), "admin_key": new_key_json(made.admin_key)}
 
     @routes.get("/api/v1/projects", permission=Permission.PROJECTS_READ)
-    def projects(caller: CallerDep) -> Json:
-        """The projects that the caller can work in."""
-        return _page([project_json(project) for project in directory.projects(caller)])
+    def projects(caller: CallerDep, *, deleted: bool = False) -> Json:
+        """The projects that the caller can work in; or those that are deleted and not yet gone."""
+        return _page([project_json(project) for project in directory.projects(caller, deleted=deleted)])
 
     @routes.post("/api/v1/projects", permission=Permission.PROJECTS_WRITE, status_code=status.HTTP_201_CREATED)
     def create_project(body: NewProjectBody, caller: CallerDep) -> Json:
@@ -122,10 +125,32 @@ def _add_specs(routes: Routes, tenancy: Tenancy) -> None:
         """Let a tenant in again."""
         return tenant_json(specs.resume(caller, tenant_id))
 
+    @routes.delete("/api/v1/tenants/{tenant_id}", permission=Permission.TENANTS_WRITE)
+    def delete(tenant_id: str, caller: CallerDep, grace_s: float = GRACE_S) -> Json:
+        """Let nobody of a tenant in, and remove everything of it when the grace ends; until then it can be resumed."""
+        return tenant_json(tenancy.deletions.delete_tenant(caller, tenant_id, grace_s=grace_s))
+
     @routes.get("/api/v1/quotas", permission=Permission.PROJECTS_READ)
     def quotas(caller: CallerDep) -> Json:
         """The limits of the caller's tenant, and how much of each is used."""
         return _page([quota_json(use) for use in specs.use(caller.tenant_id)])
+
+
+def _add_projects(routes: Routes, deletions: Deletions) -> None:
+    @routes.patch("/api/v1/projects/{project_id}", permission=Permission.PROJECTS_WRITE)
+    def rename_project(project_id: str, body: ProjectChangeBody, caller: CallerDep) -> Json:
+        """Give a project another name; its id stays."""
+        return project_json(deletions.rename_project(caller, project_id, body.name))
+
+    @routes.delete("/api/v1/projects/{project_id}", permission=Permission.PROJECTS_WRITE)
+    def delete_project(project_id: str, caller: CallerDep, grace_s: float = GRACE_S) -> Json:
+        """Hide a project, and remove everything of it when the grace ends; until then it can be restored."""
+        return project_json(deletions.delete_project(caller, project_id, grace_s=grace_s))
+
+    @routes.post("/api/v1/projects/{project_id}:restore", permission=Permission.PROJECTS_WRITE)
+    def restore_project(project_id: str, caller: CallerDep) -> Json:
+        """Take the deletion of a project back."""
+        return project_json(deletions.restore_project(caller, project_id))
 
 
 def _add_members(routes: Routes, tenancy: Tenancy) -> None:

@@ -38,6 +38,12 @@ class NewProjectBody(Body):
     name: str | None = None
 
 
+class ProjectChangeBody(Body):
+    """What a project shall be called."""
+
+    name: str
+
+
 class MemberBody(Body):
     """What a member shall be."""
 
@@ -79,6 +85,7 @@ def tenant_json(tenant: Tenant) -> dict[str, Any]:
         "name": tenant.name,
         "created_ns": tenant.created_ns,
         "suspended_ns": tenant.suspended_ns,
+        "delete_after_ns": tenant.delete_after_ns,
     }
 
 
@@ -98,7 +105,12 @@ def quota_json(use: QuotaUse) -> dict[str, Any]:
 
 def project_json(project: Project) -> dict[str, Any]:
     """A project."""
-    return {"id": project.project_id, "name": project.name, "created_ns": project.created_ns}
+    return {
+        "id": project.project_id,
+        "name": project.name,
+        "created_ns": project.created_ns,
+        "delete_after_ns": project.delete_after_ns,
+    }
 
 
 def member_json(member: Member) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from aiplatform.storage.database import Database
 from aiplatform.tenancy.admission import Admission
 from aiplatform.tenancy.audit import AuditLog
 from aiplatform.tenancy.auth import Authenticator
+from aiplatform.tenancy.deletion import Deletions
 from aiplatform.tenancy.directory import Directory
 from aiplatform.tenancy.key_service import KeyService
 from aiplatform.tenancy.leases import Leases
@@ -33,6 +34,7 @@ class Tenancy:
     audit: AuditLog
     admission: Admission
     specs: TenantSpecs
+    deletions: Deletions
 
     @hookimpl
     def periodic(self) -> Iterable[tuple[str, float, Any]]:
@@ -57,4 +59,5 @@ def build_tenancy(database: Database, settings: Settings, *, clock: Clock | None
         audit=AuditLog(database, clock),
         admission=Admission(Leases(database, clock), clock),
         specs=TenantSpecs(database, clock, authenticator),
+        deletions=Deletions(database, clock, authenticator),
     )

@@ -147,7 +147,7 @@ class TenantSpecs:
         return self._set_suspended(caller, tenant_id, self._clock.now_ns(), "tenants.suspend")
 
     def resume(self, caller: Caller, tenant_id: str) -> Tenant:
-        """Let a tenant in again.
+        """Let a tenant in again; where it is deleted and not yet gone, that is taken back too.
 
         Raises:
             NotFoundError: There is none of that id.
@@ -160,7 +160,7 @@ class TenantSpecs:
             if known is None:
                 raise unknown_tenant(tenant_id)
             if (known.suspended_ns is None) != (at_ns is None):
-                tx.execute(update(tenants).values(suspended_ns=at_ns))
+                tx.execute(update(tenants).values(suspended_ns=at_ns, delete_after_ns=None))
                 record(tx, caller.principal, action, tenant_id, now_ns=self._clock.now_ns())
             changed = store.tenant_of(tx)
         self._authenticator.forget()
@@ -268,7 +268,11 @@ def _as_it_is(tx: Transaction, tenant: Tenant) -> TenantSpec:
     return TenantSpec.model_construct(
         tenant=tenant.tenant_id,
         name=tenant.name,
-        projects=tuple(ProjectSpec(id=one.project_id, name=one.name) for one in store.projects_of(tx)),
+        projects=tuple(
+            ProjectSpec(id=one.project_id, name=one.name)
+            for one in store.projects_of(tx)
+            if one.delete_after_ns is None
+        ),
         members=tuple(MemberSpec(email=one.email, role=one.role, name=one.name) for one in store.members_of(tx)),
         quotas=QuotaSpec(**{resource.value: limits.of(resource) for resource in Resource}),
     )
@@ -292,10 +296,11 @@ def _use(tx: Transaction, limits: Limits, now_ns: int) -> Iterator[QuotaUse]:
 
 
 def _put_project(tx: Transaction, project: ProjectSpec, verb: Verb, now_ns: int) -> None:
-    if verb is Verb.CREATE:
+    if verb is Verb.CREATE and store.project_of(tx, project.id) is None:
         store.insert_project(tx, Project(project_id=project.id, name=project.name, created_ns=now_ns))
-    else:
+    else:  # one that was deleted is wanted again
         store.rename_project(tx, project.id, project.name)
+        store.mark_project(tx, project.id, None)
 
 
 def _put_member(tx: Transaction, caller: Caller, wanted: MemberSpec | None, known: Member | None, now_ns: int) -> None:

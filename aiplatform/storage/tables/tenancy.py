@@ -14,6 +14,7 @@ tenants = tenant_table(
     Column("name", String(200), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("suspended_ns", BigInteger),
+    Column("delete_after_ns", BigInteger),
     project=False,
 )
 
@@ -21,6 +22,7 @@ projects = tenant_table(
     "projects",
     Column("name", String(200), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
+    Column("delete_after_ns", BigInteger),
     project=False,
     project_key=True,
 )
