@@ -193,7 +193,7 @@ def _against(node: Against, facts: GateFacts) -> tuple[Outcome, Message]:
         # The interval is of this comparison alone; what the verdict leaves open after correction, the gate does too.
         return Outcome.UNKNOWN, message(
             N_("{metric} differs by {difference} {interval} by itself, but p = {p} after correction, n = {n}."),
-            p=shown.p_value(row.p_holm),
+            p=shown.p_value(row.p_adjusted),
             **_measured_difference(node, contrasted),
         )
     return outcome, message(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aiplatform.eval.model import (
     Change,
     CompareOptions,
+    Correction,
     DataRef,
     EvaluationRun,
     MetricValue,
@@ -50,6 +51,7 @@ class RunBody(_Body):
     scorers: Annotated[tuple[ScorerRef, ...], Field(max_length=MAX_SCORERS)] = ()
     slices: tuple[str, ...] = ()
     primary: str = ""
+    cluster: str = ""
     total_rows: Annotated[int, Field(ge=0)] | None = None
     seed: int = 0
     code_version: str = ""
@@ -72,6 +74,7 @@ class UpdateBody(_Body):
     scorers: tuple[ScorerRef, ...] | None = None
     slices: tuple[str, ...] | None = None
     primary: str | None = None
+    cluster: str | None = None
     metrics: tuple[MetricValue, ...] | None = None
     slice_metrics: tuple[SliceMetrics, ...] | None = None
     files: tuple[RowFile, ...] | None = None
@@ -106,7 +109,8 @@ class ComparisonBody(_Body):
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: int = 0
     draws: Annotated[int, Field(ge=200, le=100_000)] = 10_000
-    test: Annotated[str, Field(pattern="^(bootstrap|wilcoxon)$")] = "bootstrap"
+    test: Annotated[str, Field(pattern="^(bootstrap|wilcoxon|t)$")] = "bootstrap"
+    correction: Correction = Correction.HOLM
     cluster: str = ""
     slices: tuple[str, ...] = ()
     force: bool = False

@@ -62,6 +62,12 @@ def p_value(p: float | None) -> str:
     return f"< {_SMALLEST_P}" if p < _SMALLEST_P else f"{p:.3f}"
 
 
+def p_relation(p: float | None) -> str:
+    """`= 0.071`, `< 0.001`: what stands after a p in a sentence."""
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def metric(value: MetricValue) -> str:
     """`0.573 [0.513, 0.631]`, in the metric's unit."""
     return f"{number(value.value, value.unit)} {interval(value.low, value.high, value.unit)}".rstrip()

@@ -151,7 +151,7 @@ def line_of(row: ForestRow, metric: MetricComparison, scale: Scale, axis: Axis) 
         icon=STATUS_ICONS[row.status],
         value=formatting.number(value) if metric.unit is Unit.MILLISECONDS else formatting.fixed(value),
         difference=formatting.UNKNOWN if is_baseline else difference,
-        p=formatting.UNKNOWN if is_baseline else formatting.p_value(row.p_holm),
+        p=formatting.UNKNOWN if is_baseline else formatting.p_value(row.p_adjusted),
         at=axis.zero if is_baseline else (None if estimate is None else axis.at(estimate)),
         low_at=axis.at(low) if has_interval and low is not None else None,
         high_at=axis.at(high) if has_interval and high is not None else None,

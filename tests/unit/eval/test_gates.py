@@ -27,16 +27,18 @@ LATENCY = MetricValue(
 EMPTY = MetricValue(name="citation", kind=MetricKind.MEAN, value=None)
 
 
-def contrasted(low: float, high: float, *, lower_is_better: bool = False, p_holm: float | None = None) -> Contrasted:
+def contrasted(
+    low: float, high: float, *, lower_is_better: bool = False, p_adjusted: float | None = None
+) -> Contrasted:
     """A difference with this interval; settled wherever it leaves out zero, unless a corrected p says otherwise."""
-    is_open = low <= 0 <= high if p_holm is None else p_holm >= 0.05
+    is_open = low <= 0 <= high if p_adjusted is None else p_adjusted >= 0.05
     is_better = (low > 0) != lower_is_better
     row = ForestRow(
         run_id="eval-b",
         name="v3",
         label="",
         status=Status.OPEN if is_open else Status.BETTER if is_better else Status.WORSE,
-        p_holm=p_holm,
+        p_adjusted=p_adjusted,
         value=0.5,
         low=None,
         high=None,
@@ -135,9 +137,9 @@ def test_better_than_wants_the_whole_interval_beyond_the_margin() -> None:
     assert judged('better_than(baseline, "hit@1")', contrasted(-0.1, -0.01)).outcome is Outcome.FAIL
 
 
-@pytest.mark.parametrize(("p_holm", "outcome"), [(0.04, Outcome.PASS), (0.071, Outcome.UNKNOWN)])
-def test_what_the_correction_leaves_open_passes_no_gate(p_holm: float, outcome: Outcome) -> None:
-    found = judged('better_than(baseline, "hit@1")', contrasted(0.002, 0.05, p_holm=p_holm))
+@pytest.mark.parametrize(("p_adjusted", "outcome"), [(0.04, Outcome.PASS), (0.071, Outcome.UNKNOWN)])
+def test_what_the_correction_leaves_open_passes_no_gate(p_adjusted: float, outcome: Outcome) -> None:
+    found = judged('better_than(baseline, "hit@1")', contrasted(0.002, 0.05, p_adjusted=p_adjusted))
     assert found.outcome is outcome
     assert ("p = 0.071 after correction" in str(found.conditions[0].detail)) is (outcome is Outcome.UNKNOWN)
 
