@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,14 +13,15 @@ from aiplatform.core.i18n import N_
 from aiplatform.eval import basis, forest, gates
 from aiplatform.eval.basis import check_same_basis
 from aiplatform.eval.contrasts import RunData, change_of, gains, join, sides
-from aiplatform.eval.gate_language import Gate, parse_gate
+from aiplatform.eval.gate_language import parse_gate
+from aiplatform.eval.gate_nodes import Gate
 from aiplatform.eval.method_notes import notes
 from aiplatform.eval.model import (
+    Calibration,
     Change,
     CompareOptions,
     Comparison,
     EvaluationRun,
-    GateResult,
     MetricValue,
     RowCounts,
     RunStatus,
@@ -29,6 +30,8 @@ from aiplatform.eval.model import (
 from aiplatform.eval.verdict import verdict
 
 MAX_CANDIDATES: Final = 10
+
+Calibrations = Mapping[str, Mapping[str, Calibration]]
 
 
 def check_comparable(baseline: EvaluationRun, candidates: Sequence[EvaluationRun], options: CompareOptions) -> None:
@@ -91,11 +94,22 @@ def compare(
     options: CompareOptions,
     *,
     comparison_id: str,
+    calibrations: Calibrations | None = None,
     name: str = "",
     created_by: str = "",
     created_ns: int = 0,
 ) -> Comparison:
     """The whole comparison.
+
+    Args:
+        baseline: What the others are compared with.
+        candidates: Runs on the same rows.
+        options: How to compare.
+        comparison_id: Its id.
+        calibrations: By run, then by judge: how well those that the gate asks for agree with people.
+        name: What people call it.
+        created_by: Who asked for it.
+        created_ns: When.
 
     Raises:
         InvalidError: The gate cannot be understood, or row ids repeat.
@@ -114,7 +128,12 @@ def compare(
     metrics = forest.metric_comparisons(baseline, joined, names, versions[0], options)
     slices = forest.slice_comparisons(baseline, joined, names[0], options)
     results = tuple(
-        gates.check(gate, gates.facts_of(each.run, metrics), run_id=each.run.run_id, name=version.name)
+        gates.check(
+            gate,
+            gates.facts_of(each.run, metrics, (calibrations or {}).get(each.run.run_id)),
+            run_id=each.run.run_id,
+            name=version.name,
+        )
         for each, version in zip(candidates if gate else (), versions[1:] if gate else (), strict=True)
         if gate
     )
@@ -133,16 +152,6 @@ def compare(
         name=name,
         created_by=created_by,
         created_ns=created_ns,
-    )
-
-
-def check_gate(gate: Gate, comparison: Comparison, runs: Sequence[EvaluationRun]) -> tuple[GateResult, ...]:
-    """A gate on every candidate of a comparison that was made before."""
-    names = {version.run_id: version.name for version in comparison.candidates}
-    return tuple(
-        gates.check(gate, gates.facts_of(run, comparison.metrics), run_id=run.run_id, name=names[run.run_id])
-        for run in runs
-        if run.run_id in names
     )
 
 

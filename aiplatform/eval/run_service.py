@@ -12,7 +12,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.eval import rows
 from aiplatform.eval.model import EvaluationRun, NewRun, RowPage, RunPage, RunStatus, RunUpdate
-from aiplatform.eval.ports import EvaluationJobs, RowFiles
+from aiplatform.eval.ports import EvaluationJobs, JudgeCalibrations, RowFiles
 from aiplatform.eval.reading import RunReader
 from aiplatform.eval.spec import EvalSpec, check_run_id, entrypoint, parse_spec
 from aiplatform.eval.store import EvaluationStore
@@ -36,7 +36,14 @@ class RunService:
         jobs: EvaluationJobs | None = None,
         *,
         clock: Clock | None = None,
+        calibrations: JudgeCalibrations | None = None,
     ) -> None:
+        """Evaluation over its store, its files and what starts jobs.
+
+        Args:
+            calibrations: How well judges agree with people, for gates that ask; without it no gate can tell.
+        """
+        self._calibrations = calibrations
         self._store = store
         self._reader = RunReader(files)
         self._jobs = jobs

@@ -10,7 +10,9 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.eval import comparing, gates, rows
 from aiplatform.eval.gate_language import parse_gate
+from aiplatform.eval.gate_nodes import Gate, judges_of
 from aiplatform.eval.model import (
+    Calibration,
     Change,
     ChangePage,
     CompareOptions,
@@ -44,7 +46,8 @@ class EvaluationService(RunService):
         run = self._required(caller, run_id)
         compared = parsed.compared_metrics
         if baseline is None or not compared:
-            return gates.check(parsed, gates.facts_of(run), run_id=run_id, name=run.name)
+            known = self._calibrations_of(caller, run, parsed)
+            return gates.check(parsed, gates.facts_of(run, calibrations=known), run_id=run_id, name=run.name)
         options = CompareOptions(on=compared[0], metrics=compared[1:], gate=gate)
         return self._compare(caller, baseline, [run_id], options).gates[0]
 
@@ -147,15 +150,25 @@ class EvaluationService(RunService):
         runs = [self._required(caller, run_id) for run_id in (baseline, *candidates)]
         comparing.check_comparable(runs[0], runs[1:], options)
         data = [self._reader.data(caller.scope, run) for run in runs]
+        gate = parse_gate(options.gate) if options.gate.strip() else None
         return comparing.compare(
             data[0],
             data[1:],
             options,
             comparison_id=new_id("cmp", self._clock.now_ns()),
+            calibrations={run.run_id: self._calibrations_of(caller, run, gate) for run in runs if gate},
             name=name,
             created_by=caller.principal,
             created_ns=self._clock.now_ns(),
         )
+
+    def _calibrations_of(self, caller: Caller, run: EvaluationRun, gate: Gate | None) -> dict[str, Calibration]:
+        """How well the judges that a gate asks for, as they scored this run, agree with people."""
+        asked = judges_of(gate) if gate else ()
+        if self._calibrations is None or not asked:
+            return {}
+        found = ((each.name, self._calibrations.calibration(caller.scope, each)) for each in run.scorers)
+        return {name: known for name, known in found if name in asked and known is not None}
 
     def _side_by_side(
         self,

@@ -1,6 +1,7 @@
 """The values of evaluation: runs, their metrics, and comparisons of runs. Pages and terminal draw from these alone."""
 
 from aiplatform.eval.model.comparisons import (
+    Calibration,
     ChangePage,
     CompareOptions,
     Comparison,
@@ -58,6 +59,7 @@ from aiplatform.eval.model.words import (
 __all__ = [
     "CHANGE_NAMES",
     "CORRECTION_NAMES",
+    "Calibration",
     "Change",
     "ChangePage",
     "CompareOptions",

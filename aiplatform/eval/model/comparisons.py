@@ -172,6 +172,18 @@ class SliceComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How well one judge, in exactly the version that gave the scores, agrees with people."""
+
+    judge: str
+    kappa: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    """Rows that both the judge and people scored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionResult:
     """One condition of a gate."""
 
