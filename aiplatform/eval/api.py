@@ -13,11 +13,14 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console, RenderableType
 
 from aiplatform.client.http import Client
+from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import N_
 from aiplatform.eval.model import (
     Change,
     Comparison,
@@ -30,6 +33,7 @@ from aiplatform.eval.model import (
     RunStatus,
     from_json,
 )
+from aiplatform.eval.reporting.content import SUFFIXES
 from aiplatform.eval.terminal import comparison_view, run_view
 
 if TYPE_CHECKING:
@@ -111,6 +115,30 @@ class EvaluationHandle:
         """Whether the run passes a gate; what cannot be told does not pass."""
         return self.check(gate, baseline=baseline).outcome is Outcome.PASS
 
+    def report(
+        self,
+        path: str | Path,
+        *,
+        lang: str | None = None,
+        gate: str = "",
+        baseline: EvaluationHandle | str | None = None,
+    ) -> Path:
+        """Write a report: the suffix says whether HTML, PDF, Markdown or, with a gate, JUnit XML.
+
+        Args:
+            path: Where to; `.html`, `.pdf`, `.md` or `.xml`.
+            lang: `en` or `zh`; by default English.
+            gate: Conditions whose outcome the report tells.
+            baseline: Run that the gate compares with.
+
+        Raises:
+            InvalidError: The suffix is none of these, or JUnit was asked for without a gate.
+            ConfigError: The platform lacks what makes PDF.
+        """
+        known = _id(baseline) if baseline is not None else None
+        options = {"lang": lang, "gate": gate or None, "baseline": known}
+        return _report(self._client, f"/api/v1/evaluations/{self.run_id}/report", path, options)
+
     def __str__(self) -> str:
         return _text(run_view(self.run))
 
@@ -174,6 +202,21 @@ class ComparisonHandle:
             after = page["next"]
             if after is None:
                 return
+
+    def report(self, path: str | Path, *, lang: str | None = None, gate: str = "") -> Path:
+        """Write a report: the suffix says whether HTML, PDF, Markdown or JUnit XML.
+
+        Args:
+            path: Where to; `.html`, `.pdf`, `.md` or `.xml`.
+            lang: `en` or `zh`; by default English.
+            gate: Conditions to tell of instead of the comparison's own.
+
+        Raises:
+            InvalidError: The suffix is none of these, or JUnit was asked for without a gate.
+            ConfigError: The platform lacks what makes PDF.
+        """
+        options = {"lang": lang, "gate": gate or None}
+        return _report(self._client, f"/api/v1/comparisons/{self.comparison_id}/report", path, options)
 
     def __str__(self) -> str:
         return _text(comparison_view(self.comparison))
@@ -366,6 +409,22 @@ def comparisons(*, limit: int = 50, client: Client | None = None) -> tuple[Compa
 
 def _id(evaluation: EvaluationHandle | str) -> str:
     return evaluation if isinstance(evaluation, str) else evaluation.run_id
+
+
+def _report(client: Client, address: str, path: str | Path, options: Mapping[str, str | None]) -> Path:
+    where = Path(path)
+    form = next((form for form, suffix in SUFFIXES.items() if suffix == where.suffix.lower()), None)
+    if form is None:
+        raise InvalidError(
+            N_("A report cannot be written to {path!r}."),
+            hint=N_("Its suffix says what it becomes: {known}."),
+            reason="report.suffix",
+            path=str(path),
+            known=", ".join(SUFFIXES.values()),
+        )
+    params = {name: value for name, value in options.items() if value is not None}
+    where.write_bytes(client.request("GET", address, params={"format": str(form), **params}).content)
+    return where
 
 
 def _say(line: str) -> None:

@@ -24,6 +24,8 @@ from aiplatform.eval.model import (
     SliceMetrics,
     to_json,
 )
+from aiplatform.eval.reporting.routes import add_report_routes
+from aiplatform.eval.reporting.service import Reports
 from aiplatform.eval.service import EvaluationService
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
@@ -127,6 +129,7 @@ def build_routes(service: EvaluationService) -> Routes:
     routes = Routes(tags=["evaluations"])
     _add_run_routes(routes, service)
     _add_comparison_routes(routes, service)
+    add_report_routes(routes, Reports(service))
     return routes
 
 

@@ -15,10 +15,11 @@ from starlette.responses import HTMLResponse
 
 from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.i18n import LOCALES, catalogue, translate
+from aiplatform.eval.shown import answer_text
 from aiplatform.tracing.attachments import attachment_of
 from aiplatform.ui import formatting
 from aiplatform.ui.assets import Assets
-from aiplatform.ui.content import answer_text, highlighted, language_of, one_line, shown
+from aiplatform.ui.content import highlighted, language_of, one_line, shown
 from aiplatform.ui.frame import Frame
 from aiplatform.ui.kinds import kind_class, kind_icon, score_text, score_tone
 from aiplatform.ui.views.runs import metric_line

@@ -130,6 +130,15 @@ EFFECT_NAMES: Final = {
     "cohens_d_z": N_("Cohen's d_z"),
     "cliffs_delta": N_("Cliff's delta"),
 }
+TEST_NAMES: Final = {
+    "mcnemar_exact": N_("McNemar, exact"),
+    "mcnemar_chi2": N_("McNemar, chi-square with Edwards' correction"),
+    "wilcoxon": N_("Wilcoxon"),
+    "bootstrap": N_("paired bootstrap"),
+    "delong": N_("DeLong"),
+    "t": N_("paired t"),
+    "clustered_t": N_("clustered t"),
+}
 CHANGE_NAMES: Final = {
     Change.WORSE: N_("worse"),
     Change.BETTER: N_("better"),

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from aiplatform.core.axes import Axis, axis_for
 from aiplatform.eval.model import (
     Comparison,
     ForestRow,
@@ -17,7 +18,6 @@ from aiplatform.eval.model import (
     Unit,
 )
 from aiplatform.ui import formatting
-from aiplatform.ui.geometry import Axis, axis_for
 
 TONES: Final = {Status.BETTER: "better", Status.WORSE: "worse", Status.OPEN: "open", Status.BASELINE: "base"}
 WORD_TONES: Final = {Status.BETTER: "better", Status.WORSE: "worse", Status.OPEN: "unsure", Status.BASELINE: "dim"}

@@ -272,6 +272,7 @@ _EVALUATIONS: Final = (
             ("PATCH", "", {"error": "from a stranger"}),
             ("POST", ":gate", {**_GATE, "baseline": "{candidate_id}"}),
             ("GET", "/rows", None),
+            ("GET", "/report", None),
         )
     ),
     _of("POST", f"{_API}/comparisons", json={"baseline": "{evaluation_id}", "candidates": ["{candidate_id}"]}),
@@ -279,6 +280,7 @@ _EVALUATIONS: Final = (
     _of("GET", f"{_API}/comparisons/{{comparison_id}}"),
     _of("POST", f"{_API}/comparisons/{{comparison_id}}:gate", json=_GATE),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}/rows"),
+    _of("GET", f"{_API}/comparisons/{{comparison_id}}/report", query={"format": "md"}),
 )
 _PAGE_SAMPLES: Final = (
     _of("GET", "/"),
