@@ -26,6 +26,8 @@ from aiplatform.eval.model import (
     Comparison,
     EvaluationRun,
     GateResult,
+    Leaderboard,
+    LeaderboardEntry,
     MetricValue,
     Outcome,
     RowChange,
@@ -34,7 +36,7 @@ from aiplatform.eval.model import (
     from_json,
 )
 from aiplatform.eval.reporting.content import SUFFIXES
-from aiplatform.eval.terminal import comparison_view, run_view
+from aiplatform.eval.terminal import comparison_view, leaderboard_view, run_view
 
 if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
@@ -43,12 +45,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ComparisonHandle",
     "EvaluationHandle",
+    "LeaderboardHandle",
     "cancel",
     "compare",
     "comparison",
     "comparisons",
     "endpoint",
     "get",
+    "leaderboard",
     "list",
     "run",
     "scorer",
@@ -225,6 +229,22 @@ class ComparisonHandle:
         return comparison_view(self.comparison)
 
 
+@dataclass(frozen=True, slots=True)
+class LeaderboardHandle:
+    """A leaderboard as it stood when it was asked for."""
+
+    leaderboard: Leaderboard
+
+    def __iter__(self) -> Iterator[LeaderboardEntry]:
+        return iter(self.leaderboard.entries)
+
+    def __str__(self) -> str:
+        return _text(leaderboard_view(self.leaderboard))
+
+    def __rich__(self) -> RenderableType:
+        return leaderboard_view(self.leaderboard)
+
+
 def run(
     data: Any,
     model: Callable[[Any], Any] | Endpoint | None = None,
@@ -388,6 +408,40 @@ def compare(
         **options,
     }
     return ComparisonHandle(from_json(Comparison, client.post("/api/v1/comparisons", body)), client)
+
+
+def leaderboard(
+    *runs: EvaluationHandle | str,
+    data: str = "",
+    on: str = "",
+    metrics: Sequence[str] = (),
+    force: bool = False,
+    client: Client | None = None,
+) -> LeaderboardHandle:
+    """Runs in the order of a metric, with intervals and the ranks that each keeps when the rows are drawn anew.
+
+    Args:
+        runs: Which; with none, the newest run of every name on `data`.
+        data: Data set version, `python-faq@3`.
+        on: Metric that ranks; by default the first run's own.
+        metrics: Metrics beside it; by default all.
+        force: Rank runs of different rows, scorers or judges too; the leaderboard is then marked.
+        client: By default one made from the environment.
+
+    Raises:
+        InvalidError: There are too few or too many runs.
+        ConflictError: The runs cannot be ranked together, and `force` is off.
+    """
+    client = client or Client()
+    answer = client.get(
+        "/api/v1/leaderboard",
+        run=[_id(each) for each in runs] or None,
+        data=data or None,
+        on=on or None,
+        metric=[*metrics] or None,
+        force=force or None,
+    )
+    return LeaderboardHandle(from_json(Leaderboard, answer))
 
 
 def comparison(comparison_id: str, *, client: Client | None = None) -> ComparisonHandle:

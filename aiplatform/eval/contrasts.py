@@ -128,8 +128,8 @@ def join(baseline: RunRows, candidate: RunRows) -> Pairs:
 
 def sides(baseline: RunData, candidate: RunData, pairs: Pairs, metric: MetricValue) -> Sides:
     """One metric of both, row by row."""
-    left, left_applies = _measured(baseline, metric)
-    right, right_applies = _measured(candidate, metric)
+    left, left_applies = measured(baseline, metric)
+    right, right_applies = measured(candidate, metric)
     values = _taken(left, pairs.baseline), _taken(right, pairs.candidate)
     applies = _flags(left_applies, pairs.baseline) | _flags(right_applies, pairs.candidate)
     truths = np.full(len(pairs.ids), NO_LABEL, dtype=np.int8)
@@ -231,7 +231,8 @@ def _places(ids: Sequence[str]) -> dict[str, int]:
     return places
 
 
-def _measured(data: RunData, metric: MetricValue) -> tuple[Floats, Flags]:
+def measured(data: RunData, metric: MetricValue) -> tuple[Floats, Flags]:
+    """The metric's value of every row, NaN where it has none, and whether it applies there."""
     rows = data.rows
     if metric.measure == "errors":
         return rows.errors.astype(np.float64), np.ones(len(rows.ids), dtype=np.bool_)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from aiplatform.eval.leaderboard import MAX_RUNS
 from aiplatform.eval.model import (
     Change,
     CompareOptions,
@@ -166,6 +167,21 @@ def _add_run_routes(routes: Routes, service: EvaluationService) -> None:
         """Evaluation runs of the project, newest first."""
         page = service.list(caller, limit=limit, after=after, data=data, status=status)
         return {"items": [run_view(run) for run in page.items], "next": page.next}
+
+    @routes.get("/api/v1/leaderboard", permission=Permission.EVALUATIONS_READ)
+    def get_leaderboard(
+        caller: CallerDep,
+        run: Annotated[list[str] | None, Query(max_length=MAX_RUNS)] = None,
+        data: str = "",
+        on: str = "",
+        metric: Annotated[list[str] | None, Query(max_length=MAX_SCORERS)] = None,
+        force: bool = False,
+    ) -> dict[str, Any]:
+        """Runs in the order of a metric: those of `run`, with commas between, else the newest of every name on `data`."""
+        run_ids = [run_id for each in run or () for run_id in each.split(",") if run_id]
+        found = service.leaderboard(caller, run_ids, data=data, on=on, metrics=metric or (), force=force)
+        result: dict[str, Any] = to_json(found)
+        return result
 
     @routes.get("/api/v1/evaluations/{run_id}", permission=Permission.EVALUATIONS_READ)
     def get_evaluation(run_id: str, caller: CallerDep) -> dict[str, Any]:

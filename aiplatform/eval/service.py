@@ -8,7 +8,7 @@ from dataclasses import replace
 from aiplatform.core.errors import NotFoundError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
-from aiplatform.eval import comparing, gates, rows
+from aiplatform.eval import comparing, gates, leaderboard, rows
 from aiplatform.eval.gate_language import parse_gate
 from aiplatform.eval.gate_nodes import Gate, judges_of
 from aiplatform.eval.model import (
@@ -20,12 +20,14 @@ from aiplatform.eval.model import (
     ComparisonPage,
     EvaluationRun,
     GateResult,
+    Leaderboard,
+    Message,
     MetricValue,
     RowChange,
     RowResult,
     RowSide,
 )
-from aiplatform.eval.run_service import RunService, next_page, page_limit, page_offset, parse_slice
+from aiplatform.eval.run_service import MAX_PAGE, RunService, next_page, page_limit, page_offset, parse_slice
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
 
@@ -100,6 +102,42 @@ class EvaluationService(RunService):
         caller.require(Permission.EVALUATIONS_READ)
         items, following = self._store.comparison_page(caller.scope, limit=page_limit(limit), after=after)
         return ComparisonPage(items=tuple(items), next=following)
+
+    def leaderboard(
+        self,
+        caller: Caller,
+        run_ids: Sequence[str] = (),
+        *,
+        data: str = "",
+        on: str = "",
+        metrics: Sequence[str] = (),
+        force: bool = False,
+    ) -> Leaderboard:
+        """Runs in the order of a metric, with the ranks that each keeps when the rows are drawn anew.
+
+        Args:
+            caller: Who asks.
+            run_ids: Which runs; with none, the newest of every name on `data`.
+            data: Label of the data set version, `python-faq@3`.
+            on: Metric that ranks; by default the first run's own.
+            metrics: Metrics that stand beside it; by default all that the first run has.
+            force: Rank runs of different rows, scorers or judges too; the leaderboard is then marked.
+
+        Raises:
+            InvalidError: There are too few or too many runs.
+            NotFoundError: The project has no such run, or the first has no such metric.
+            ConflictError: The runs cannot be ranked together and `force` is off.
+        """
+        caller.require(Permission.EVALUATIONS_READ)
+        left_out: tuple[Message, ...] = ()
+        if run_ids:
+            runs = tuple(self._required(caller, run_id) for run_id in run_ids)
+        else:
+            found, _ = self._store.page(caller.scope, limit=MAX_PAGE, after=None, data=data, status="completed")
+            runs, left_out = leaderboard.rankable(found, (on,) if on else ())
+        names = leaderboard.metric_names(runs, on, metrics)
+        leaderboard.check_rankable(runs, names, force=force)
+        return leaderboard.rank([self._reader.data(caller.scope, run) for run in runs], names, left_out=left_out)
 
     def comparison_rows(
         self,

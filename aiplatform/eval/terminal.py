@@ -21,11 +21,14 @@ from aiplatform.eval.model import (
     EvaluationRun,
     ForestRow,
     GateResult,
+    Leaderboard,
+    Message,
     MetricComparison,
     MetricValue,
     Outcome,
     SliceComparison,
     Status,
+    message,
 )
 
 _STATUS_STYLES: Final = {
@@ -76,6 +79,35 @@ def _gate_line(gate: GateResult, locale: str) -> Text:
     line = Text.assemble((mark, style), "  ", (gate.name, "bold"), ": ", translate(OUTCOME_NAMES[gate.outcome], locale))
     stopped = gate.stopped_by
     return line if stopped is None else line.append(f"  {stopped.detail.localized(locale)}", style="dim")
+
+
+def leaderboard_view(board: Leaderboard, locale: str = DEFAULT_LOCALE) -> RenderableType:
+    """Runs in the order of the first metric, with the ranks that they keep when the rows are drawn anew."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column(translate(N_("rank"), locale), justify="right", no_wrap=True)
+    table.add_column(translate(N_("version"), locale))
+    for name in board.metrics:
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in board.entries:
+        cells = (shown.UNKNOWN if one is None else shown.metric(one) for one in entry.metrics)
+        name = Text.assemble((entry.name, "bold"), f"  {entry.label}" if entry.label else "")
+        table.add_row(Text(f"{entry.band}{' =' if entry.is_tied else ''}"), name, *cells)
+    said = [*board.marks, *board.left_out, leaderboard_note(board)]
+    return Group(table, Text(""), *(Text(each.localized(locale), style="dim") for each in said))
+
+
+def leaderboard_note(board: Leaderboard) -> Message:
+    """What the ranks of a leaderboard are worth."""
+    level = f"{board.level * 100:g}"
+    if not board.n:
+        return message(N_("= marks runs that are not told apart: their {level} % intervals overlap."), level=level)
+    return message(
+        N_(
+            "= marks runs that are not told apart: {level} % rank bands of draws over {n} rows that all of them scored."
+        ),
+        level=level,
+        n=f"{board.n:,}",
+    )
 
 
 def gate_view(gate: GateResult, locale: str = DEFAULT_LOCALE) -> RenderableType:

@@ -19,6 +19,7 @@ from aiplatform.eval.model.comparisons import (
     Verdict,
     Version,
 )
+from aiplatform.eval.model.leaderboards import Leaderboard, LeaderboardEntry
 from aiplatform.eval.model.runs import (
     DataRef,
     EvaluationRun,
@@ -74,6 +75,8 @@ __all__ = [
     "EvaluationRun",
     "ForestRow",
     "GateResult",
+    "Leaderboard",
+    "LeaderboardEntry",
     "Message",
     "MetricComparison",
     "MetricKind",

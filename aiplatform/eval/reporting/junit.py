@@ -26,9 +26,7 @@ def junit(gates: Sequence[GateResult], *, name: str = "gate", locale: str = DEFA
     """
     root = Xml.Element("testsuites", {"name": _clean(name), **_counts(gates)})
     for gate in gates:
-        suite = Xml.SubElement(
-            root, "testsuite", {"name": _clean(gate.name), "id": gate.run_id, **_counts([gate])}
-        )
+        suite = Xml.SubElement(root, "testsuite", {"name": _clean(gate.name), "id": gate.run_id, **_counts([gate])})
         for condition in gate.conditions:
             case = Xml.SubElement(suite, "testcase", name=_clean(condition.text), classname=_clean(gate.name))
             detail = _clean(condition.detail.localized(locale))

@@ -275,6 +275,7 @@ _EVALUATIONS: Final = (
             ("GET", "/report", None),
         )
     ),
+    _of("GET", f"{_API}/leaderboard", query={"run": "{evaluation_id},{candidate_id}"}),
     _of("POST", f"{_API}/comparisons", json={"baseline": "{evaluation_id}", "candidates": ["{candidate_id}"]}),
     _of("GET", f"{_API}/comparisons"),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}"),
