@@ -177,7 +177,7 @@ def _add_run_routes(routes: Routes, service: EvaluationService) -> None:
         metric: Annotated[list[str] | None, Query(max_length=MAX_SCORERS)] = None,
         force: bool = False,
     ) -> dict[str, Any]:
-        """Runs in the order of a metric: those of `run`, with commas between, else the newest of every name on `data`."""
+        """Runs in the order of a metric: those of `run`, commas between, else the newest of every name on `data`."""
         run_ids = [run_id for each in run or () for run_id in each.split(",") if run_id]
         found = service.leaderboard(caller, run_ids, data=data, on=on, metrics=metric or (), force=force)
         result: dict[str, Any] = to_json(found)
