@@ -3,6 +3,7 @@
 from aiplatform.eval.model.comparisons import (
     Calibration,
     ChangePage,
+    ComparedRow,
     CompareOptions,
     Comparison,
     ComparisonPage,
@@ -65,6 +66,7 @@ __all__ = [
     "Change",
     "ChangePage",
     "CompareOptions",
+    "ComparedRow",
     "Comparison",
     "ComparisonPage",
     "ConditionResult",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field
 
 from aiplatform.core.i18n import DEFAULT_LOCALE
-from aiplatform.eval.model.runs import DataRef
+from aiplatform.eval.model.runs import DataRef, RowResult
 from aiplatform.eval.model.words import (
     Change,
     Correction,
@@ -49,6 +49,24 @@ class RowChange:
     slices: Mapping[str, str] = field(default_factory=dict)
     baseline: RowSide
     candidate: RowSide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedRow:
+    """One row under baseline and candidate in full, and where it stands in the list that it was opened from."""
+
+    row_id: str
+    change: Change | None
+    """None where the metric does not apply to it."""
+
+    baseline: RowResult | None
+    candidate: RowResult | None
+    previous: str | None = None
+    following: str | None = None
+    place: int | None = None
+    """In that list, counted from 1; None where it is not part of it."""
+
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ def add_report_routes(routes: Routes, reports: Reports) -> None:
     ) -> Response:
         """One run as HTML, PDF, Markdown or, with a gate, JUnit XML. `lang` is `en` or `zh`."""
         report = reports.of_run(caller, run_id, gate=gate, baseline=baseline)
-        return _file(report, form, negotiate(lang, accept_language), run_id)
+        return report_file(report, form, negotiate(lang, accept_language), run_id)
 
     @routes.get("/api/v1/comparisons/{comparison_id}/report", permission=Permission.EVALUATIONS_READ)
     def comparison_report(
@@ -48,10 +48,11 @@ def add_report_routes(routes: Routes, reports: Reports) -> None:
     ) -> Response:
         """One comparison as HTML, PDF, Markdown or JUnit XML. `lang` is `en` or `zh`; `gate` replaces its own."""
         report = reports.of_comparison(caller, comparison_id, gate=gate)
-        return _file(report, form, negotiate(lang, accept_language), comparison_id)
+        return report_file(report, form, negotiate(lang, accept_language), comparison_id)
 
 
-def _file(report: Report, form: ReportFormat, locale: str, name: str) -> Response:
+def report_file(report: Report, form: ReportFormat, locale: str, name: str) -> Response:
+    """The answer that a browser keeps as a file named after `name`."""
     content = render(report, form, locale)
     filename = f"{_UNSAFE.sub('-', name)}{SUFFIXES[form]}"
     return Response(

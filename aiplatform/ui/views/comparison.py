@@ -8,15 +8,20 @@ from typing import Final
 
 from aiplatform.core.axes import Axis, axis_for
 from aiplatform.eval.model import (
+    Change,
     Comparison,
     ForestRow,
     GateResult,
     MetricComparison,
     Outcome,
+    RowChange,
     RowCounts,
     Status,
     Unit,
 )
+from aiplatform.eval.shown import answer_text
+from aiplatform.tracing.textdiff import Change as TextChange
+from aiplatform.tracing.textdiff import Piece, diff
 from aiplatform.ui import formatting
 
 TONES: Final = {Status.BETTER: "better", Status.WORSE: "worse", Status.OPEN: "open", Status.BASELINE: "base"}
@@ -105,6 +110,16 @@ class ComparisonView:
     slice_axis: Axis
     gates: tuple[GateResult, ...]
     counts: RowCounts | None
+
+
+def pieces_of(row: RowChange, is_candidate: bool) -> list[Piece]:
+    """One side's answer, with what only this side said marked; whole where a side is missing."""
+    texts = [answer_text(side.output) for side in (row.baseline, row.candidate)]
+    if row.change is Change.MISSING or not all(texts):
+        text = texts[is_candidate]
+        return [Piece(TextChange.SAME, text)] if text else []
+    mine = TextChange.NEW if is_candidate else TextChange.GONE
+    return [piece for piece in diff(*texts) if piece.change in {TextChange.SAME, mine}]
 
 
 def scale_of(metric: MetricComparison) -> Scale:

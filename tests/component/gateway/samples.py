@@ -137,6 +137,12 @@ _REGISTRY: Final = (
         f"{_API}/datasets/{{name}}/versions/{{version}}/rows",
         path=f"{_API}/datasets/{{dataset}}/versions/1/rows",
     ),
+    _of(
+        "GET",
+        f"{_API}/datasets/{{name}}/changes",
+        path=f"{_API}/datasets/{{dataset}}/changes",
+        query={"before": "1", "after": "1"},
+    ),
     _of("GET", f"{_API}/models"),
     _of("GET", f"{_API}/models/{{name}}", path=f"{_API}/models/{{model}}"),
     _of("GET", f"{_API}/models/{{name}}/versions", path=f"{_API}/models/{{model}}/versions"),
@@ -322,6 +328,22 @@ _PAGE_SAMPLES: Final = (
             ("experiments", "experiment_id", "experiment_id"),
             ("models", "name", "model"),
             ("deployments", "name", "deployment"),
+        )
+    ),
+    _of("GET", f"{_PAGES}/leaderboard", query={"data": "{dataset}"}),
+    *(
+        _of(
+            "GET",
+            f"{_PAGES}/{noun}/{{{name}}}/{page}",
+            path=f"/{{tenant}}/{{project}}/{noun}/{{{kind}}}/{page}",
+            query=query,
+        )
+        for noun, name, kind, page, query in (
+            ("evaluations", "run_id", "evaluation_id", "row", {"id": "{row_id}"}),
+            ("evaluations", "run_id", "evaluation_id", "report", {}),
+            ("comparisons", "comparison_id", "comparison_id", "row", {"id": "{row_id}"}),
+            ("comparisons", "comparison_id", "comparison_id", "report", {"format": "md"}),
+            ("datasets", "name", "dataset", "changes", {"before": "1", "after": "1"}),
         )
     ),
     *(
