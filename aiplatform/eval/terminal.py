@@ -90,8 +90,8 @@ def leaderboard_view(board: Leaderboard, locale: str = DEFAULT_LOCALE) -> Render
         table.add_column(name, justify="right", no_wrap=True)
     for entry in board.entries:
         cells = (shown.UNKNOWN if one is None else shown.metric(one) for one in entry.metrics)
-        name = Text.assemble((entry.name, "bold"), f"  {entry.label}" if entry.label else "")
-        table.add_row(Text(f"{entry.band}{' =' if entry.is_tied else ''}"), name, *cells)
+        version = Text.assemble((entry.name, "bold"), f"  {entry.label}" if entry.label else "")
+        table.add_row(Text(f"{entry.band}{' =' if entry.is_tied else ''}"), version, *cells)
     said = [*board.marks, *board.left_out, leaderboard_note(board)]
     return Group(table, Text(""), *(Text(each.localized(locale), style="dim") for each in said))
 

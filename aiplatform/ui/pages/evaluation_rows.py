@@ -41,7 +41,7 @@ def add_evaluation_rows(routes: Routes, site: Site) -> None:
             "place": None,
             "total": 0,
             "ways": visit.ways(
-                visit.address("id"), f"aiplatform evaluations rows {run_id}", f"aip.evaluations.get({run_id!r}).rows()"
+                visit.address("id"), f"aiplatform evaluations rows {run_id}", f"aip.evaluations.get({run_id!r})"
             ),
         }
         return visit.page("pages/evaluation_row.html", {**_names(), **view})
@@ -95,7 +95,7 @@ def _compared(site: Site, visit: Visit, comparison_id: str) -> dict[str, Any]:
         "ways": visit.ways(
             visit.address("id", *LIST_STATE),
             f"aiplatform evaluations comparison {comparison_id} --change {change} --candidate {version}",
-            f"aip.evaluations.comparison({comparison_id!r}).rows(candidate={version!r}, change={str(change)!r})",
+            f"aip.evaluations.comparison({comparison_id!r})",
         ),
     }
 

@@ -20,7 +20,7 @@ def hits(name: str, values: list[float], **fields: object) -> RunData:
 
 
 def outcomes(share: float, seed: int, num_rows: int = 300) -> list[float]:
-    return (np.random.default_rng(seed).random(num_rows) < share).astype(float).tolist()
+    return [float(each) for each in np.random.default_rng(seed).random(num_rows) < share]
 
 
 def board(*runs: RunData, metrics: tuple[str, ...] = ("hit@1",)) -> Leaderboard:
