@@ -21,6 +21,7 @@ from aiplatform.cli.console import (
     say,
     tr,
 )
+from aiplatform.cli.evaluation_reports import add_report_commands
 from aiplatform.cli.times import when
 from aiplatform.client.credentials import find_credentials
 from aiplatform.client.http import Client
@@ -33,6 +34,7 @@ from aiplatform.eval.model import (
     RUN_STATUS_NAMES,
     STATE_NAMES,
     Change,
+    Correction,
     EvaluationRun,
     GateResult,
     Outcome,
@@ -45,6 +47,7 @@ from aiplatform.eval.spec import load_spec
 from aiplatform.eval.terminal import comparison_view, gate_view, run_view
 
 app = typer.Typer(no_args_is_help=True)
+add_report_commands(app)
 
 POLL_S: Final = 1.0
 
@@ -141,9 +144,10 @@ def compare(
     metric: Annotated[list[str] | None, typer.Option(help=tr(N_("A further metric; may be repeated.")))] = None,
     gate: GateOption = "",
     cluster: Annotated[str, typer.Option(help=tr(N_("Column whose equal values depend on each other.")))] = "",
-    test: Annotated[str, typer.Option(help=tr(N_("For metrics that are no proportion: bootstrap, wilcoxon.")))] = (
+    test: Annotated[str, typer.Option(help=tr(N_("For metrics that are no proportion: bootstrap, wilcoxon, t.")))] = (
         "bootstrap"
     ),
+    correction: Annotated[Correction, typer.Option(help=tr(N_("Of p over versions times metrics.")))] = Correction.HOLM,
     seed: Annotated[int, typer.Option(help=tr(N_("Of the bootstrap.")))] = 0,
     force: Annotated[bool, typer.Option("--force", help=tr(N_("Compare runs on different rows or scorers.")))] = False,
     as_json: JsonOption = False,
@@ -160,6 +164,7 @@ def compare(
         client=client,
         cluster=cluster,
         test=test,
+        correction=correction,
         seed=seed,
         force=force,
     )

@@ -13,16 +13,21 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console, RenderableType
 
 from aiplatform.client.http import Client
+from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import N_
 from aiplatform.eval.model import (
     Change,
     Comparison,
     EvaluationRun,
     GateResult,
+    Leaderboard,
+    LeaderboardEntry,
     MetricValue,
     Outcome,
     RowChange,
@@ -30,7 +35,8 @@ from aiplatform.eval.model import (
     RunStatus,
     from_json,
 )
-from aiplatform.eval.terminal import comparison_view, run_view
+from aiplatform.eval.reporting.content import SUFFIXES
+from aiplatform.eval.terminal import comparison_view, leaderboard_view, run_view
 
 if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
@@ -39,12 +45,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ComparisonHandle",
     "EvaluationHandle",
+    "LeaderboardHandle",
     "cancel",
     "compare",
     "comparison",
     "comparisons",
     "endpoint",
     "get",
+    "leaderboard",
     "list",
     "run",
     "scorer",
@@ -111,6 +119,30 @@ class EvaluationHandle:
         """Whether the run passes a gate; what cannot be told does not pass."""
         return self.check(gate, baseline=baseline).outcome is Outcome.PASS
 
+    def report(
+        self,
+        path: str | Path,
+        *,
+        lang: str | None = None,
+        gate: str = "",
+        baseline: EvaluationHandle | str | None = None,
+    ) -> Path:
+        """Write a report: the suffix says whether HTML, PDF, Markdown or, with a gate, JUnit XML.
+
+        Args:
+            path: Where to; `.html`, `.pdf`, `.md` or `.xml`.
+            lang: `en` or `zh`; by default English.
+            gate: Conditions whose outcome the report tells.
+            baseline: Run that the gate compares with.
+
+        Raises:
+            InvalidError: The suffix is none of these, or JUnit was asked for without a gate.
+            ConfigError: The platform lacks what makes PDF.
+        """
+        known = _id(baseline) if baseline is not None else None
+        options = {"lang": lang, "gate": gate or None, "baseline": known}
+        return _report(self._client, f"/api/v1/evaluations/{self.run_id}/report", path, options)
+
     def __str__(self) -> str:
         return _text(run_view(self.run))
 
@@ -175,11 +207,42 @@ class ComparisonHandle:
             if after is None:
                 return
 
+    def report(self, path: str | Path, *, lang: str | None = None, gate: str = "") -> Path:
+        """Write a report: the suffix says whether HTML, PDF, Markdown or JUnit XML.
+
+        Args:
+            path: Where to; `.html`, `.pdf`, `.md` or `.xml`.
+            lang: `en` or `zh`; by default English.
+            gate: Conditions to tell of instead of the comparison's own.
+
+        Raises:
+            InvalidError: The suffix is none of these, or JUnit was asked for without a gate.
+            ConfigError: The platform lacks what makes PDF.
+        """
+        options = {"lang": lang, "gate": gate or None}
+        return _report(self._client, f"/api/v1/comparisons/{self.comparison_id}/report", path, options)
+
     def __str__(self) -> str:
         return _text(comparison_view(self.comparison))
 
     def __rich__(self) -> RenderableType:
         return comparison_view(self.comparison)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderboardHandle:
+    """A leaderboard as it stood when it was asked for."""
+
+    leaderboard: Leaderboard
+
+    def __iter__(self) -> Iterator[LeaderboardEntry]:
+        return iter(self.leaderboard.entries)
+
+    def __str__(self) -> str:
+        return _text(leaderboard_view(self.leaderboard))
+
+    def __rich__(self) -> RenderableType:
+        return leaderboard_view(self.leaderboard)
 
 
 def run(
@@ -347,6 +410,40 @@ def compare(
     return ComparisonHandle(from_json(Comparison, client.post("/api/v1/comparisons", body)), client)
 
 
+def leaderboard(
+    *runs: EvaluationHandle | str,
+    data: str = "",
+    on: str = "",
+    metrics: Sequence[str] = (),
+    force: bool = False,
+    client: Client | None = None,
+) -> LeaderboardHandle:
+    """Runs in the order of a metric, with intervals and the ranks that each keeps when the rows are drawn anew.
+
+    Args:
+        runs: Which; with none, the newest run of every name on `data`.
+        data: Data set version, `python-faq@3`.
+        on: Metric that ranks; by default the first run's own.
+        metrics: Metrics beside it; by default all.
+        force: Rank runs of different rows, scorers or judges too; the leaderboard is then marked.
+        client: By default one made from the environment.
+
+    Raises:
+        InvalidError: There are too few or too many runs.
+        ConflictError: The runs cannot be ranked together, and `force` is off.
+    """
+    client = client or Client()
+    answer = client.get(
+        "/api/v1/leaderboard",
+        run=[_id(each) for each in runs] or None,
+        data=data or None,
+        on=on or None,
+        metric=[*metrics] or None,
+        force=force or None,
+    )
+    return LeaderboardHandle(from_json(Leaderboard, answer))
+
+
 def comparison(comparison_id: str, *, client: Client | None = None) -> ComparisonHandle:
     """The comparison of that id.
 
@@ -366,6 +463,22 @@ def comparisons(*, limit: int = 50, client: Client | None = None) -> tuple[Compa
 
 def _id(evaluation: EvaluationHandle | str) -> str:
     return evaluation if isinstance(evaluation, str) else evaluation.run_id
+
+
+def _report(client: Client, address: str, path: str | Path, options: Mapping[str, str | None]) -> Path:
+    where = Path(path)
+    form = next((form for form, suffix in SUFFIXES.items() if suffix == where.suffix.lower()), None)
+    if form is None:
+        raise InvalidError(
+            N_("A report cannot be written to {path!r}."),
+            hint=N_("Its suffix says what it becomes: {known}."),
+            reason="report.suffix",
+            path=str(path),
+            known=", ".join(SUFFIXES.values()),
+        )
+    params = {name: value for name, value in options.items() if value is not None}
+    where.write_bytes(client.request("GET", address, params={"format": str(form), **params}).content)
+    return where
 
 
 def _say(line: str) -> None:

@@ -83,6 +83,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         "scorers": [to_json(each.ref) for each in scorers],
         "slices": [*order.slices],
         "primary": order.primary,
+        "cluster": order.cluster,
         "total_rows": source.num_rows,
         "seed": order.seed,
         "code_version": code_version(),

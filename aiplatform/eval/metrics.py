@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import N_
 from aiplatform.eval.model import MetricKind, MetricValue, RowResult, ScorerRef, ScoreState, SliceMetrics, Unit
 from aiplatform.eval.statistics.exact import Floats, Moments
 from aiplatform.eval.statistics.hashing import HASH_BITS, is_held_out, row_keys, rows_hash
@@ -62,7 +64,7 @@ class ScorerState:
             elif score.state is ScoreState.NOT_APPLICABLE or score.value is None:
                 self.not_applicable += 1
             else:
-                scored.append((row.row_id, score.value, score.label, row.slices.get(cluster, "") if cluster else ""))
+                scored.append((row.row_id, score.value, score.label, _cluster_of(row, cluster)))
         values = np.array([value for _, value, _, _ in scored], dtype=np.float64)
         self.moments.add(values)
         if cluster:
@@ -337,6 +339,25 @@ class RunState:
                 by_name.setdefault(score.name, []).append((row, place))
         for name, found in by_name.items():
             states.setdefault(name, ScorerState()).add(found, self.cluster)
+
+
+def _cluster_of(row: RowResult, cluster: str) -> str:
+    """What the row belongs to; empty where nothing is clustered.
+
+    Raises:
+        InvalidError: The row has no value in that column: a cluster of its own would be a guess.
+    """
+    if not cluster:
+        return ""
+    if cluster not in row.slices:
+        raise InvalidError(
+            N_("Row {row_id!r} has no value in {column!r}, so its cluster is not known."),
+            hint=N_("Give every row a value there, or evaluate without clusters."),
+            reason="evaluation.missing_cluster",
+            row_id=row.row_id,
+            column=cluster,
+        )
+    return row.slices[cluster]
 
 
 def _merge_scorers(into: dict[str, ScorerState], other: dict[str, ScorerState]) -> None:

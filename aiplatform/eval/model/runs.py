@@ -136,6 +136,9 @@ class EvaluationRun:
     primary: str = ""
     """The metric that lists show and comparisons begin with."""
 
+    cluster: str = ""
+    """Column whose equal values depend on each other; errors are clustered by it."""
+
     done_rows: int = 0
     total_rows: int | None = None
     error_rows: int = 0
@@ -186,6 +189,7 @@ class NewRun:
     scorers: tuple[ScorerRef, ...] = ()
     slices: tuple[str, ...] = ()
     primary: str = ""
+    cluster: str = ""
     total_rows: int | None = None
     seed: int = 0
     code_version: str = ""
@@ -206,6 +210,7 @@ class RunUpdate:
     scorers: tuple[ScorerRef, ...] | None = None
     slices: tuple[str, ...] | None = None
     primary: str | None = None
+    cluster: str | None = None
     metrics: tuple[MetricValue, ...] | None = None
     slice_metrics: tuple[SliceMetrics, ...] | None = None
     files: tuple[RowFile, ...] | None = None

@@ -77,6 +77,16 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Correction(StrEnum):
+    """What is held under the level over all tests of a comparison."""
+
+    HOLM = "holm"
+    """The chance that one false discovery or more is made."""
+
+    BENJAMINI_HOCHBERG = "benjamini_hochberg"
+    """The expected share of false ones among the discoveries."""
+
+
 class Change(StrEnum):
     """How one row did under a candidate, seen from the baseline."""
 
@@ -109,6 +119,25 @@ OUTCOME_NAMES: Final = {
     Outcome.PASS: N_("passes"),
     Outcome.FAIL: N_("does not pass"),
     Outcome.UNKNOWN: N_("undecided"),
+}
+CORRECTION_NAMES: Final = {
+    Correction.HOLM: N_("Holm"),
+    Correction.BENJAMINI_HOCHBERG: N_("Benjamini-Hochberg"),
+}
+EFFECT_NAMES: Final = {
+    "cohens_h": N_("Cohen's h"),
+    "odds_ratio": N_("odds ratio"),
+    "cohens_d_z": N_("Cohen's d_z"),
+    "cliffs_delta": N_("Cliff's delta"),
+}
+TEST_NAMES: Final = {
+    "mcnemar_exact": N_("McNemar, exact"),
+    "mcnemar_chi2": N_("McNemar, chi-square with Edwards' correction"),
+    "wilcoxon": N_("Wilcoxon"),
+    "bootstrap": N_("paired bootstrap"),
+    "delong": N_("DeLong"),
+    "t": N_("paired t"),
+    "clustered_t": N_("clustered t"),
 }
 CHANGE_NAMES: Final = {
     Change.WORSE: N_("worse"),

@@ -151,6 +151,12 @@ _REGISTRY: Final = (
         f"{_API}/datasets/{{name}}/versions/{{version}}/rows",
         path=f"{_API}/datasets/{{dataset}}/versions/1/rows",
     ),
+    _of(
+        "GET",
+        f"{_API}/datasets/{{name}}/changes",
+        path=f"{_API}/datasets/{{dataset}}/changes",
+        query={"before": "1", "after": "1"},
+    ),
     _of("GET", f"{_API}/models"),
     _of("GET", f"{_API}/models/{{name}}", path=f"{_API}/models/{{model}}"),
     _of("GET", f"{_API}/models/{{name}}/versions", path=f"{_API}/models/{{model}}/versions"),
@@ -286,13 +292,16 @@ _EVALUATIONS: Final = (
             ("PATCH", "", {"error": "from a stranger"}),
             ("POST", ":gate", {**_GATE, "baseline": "{candidate_id}"}),
             ("GET", "/rows", None),
+            ("GET", "/report", None),
         )
     ),
+    _of("GET", f"{_API}/leaderboard", query={"run": "{evaluation_id},{candidate_id}"}),
     _of("POST", f"{_API}/comparisons", json={"baseline": "{evaluation_id}", "candidates": ["{candidate_id}"]}),
     _of("GET", f"{_API}/comparisons"),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}"),
     _of("POST", f"{_API}/comparisons/{{comparison_id}}:gate", json=_GATE),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}/rows"),
+    _of("GET", f"{_API}/comparisons/{{comparison_id}}/report", query={"format": "md"}),
 )
 _PAGE_SAMPLES: Final = (
     _of("GET", "/"),
@@ -333,6 +342,22 @@ _PAGE_SAMPLES: Final = (
             ("experiments", "experiment_id", "experiment_id"),
             ("models", "name", "model"),
             ("deployments", "name", "deployment"),
+        )
+    ),
+    _of("GET", f"{_PAGES}/leaderboard", query={"data": "{dataset}"}),
+    *(
+        _of(
+            "GET",
+            f"{_PAGES}/{noun}/{{{name}}}/{page}",
+            path=f"/{{tenant}}/{{project}}/{noun}/{{{kind}}}/{page}",
+            query=query,
+        )
+        for noun, name, kind, page, query in (
+            ("evaluations", "run_id", "evaluation_id", "row", {"id": "{row_id}"}),
+            ("evaluations", "run_id", "evaluation_id", "report", {}),
+            ("comparisons", "comparison_id", "comparison_id", "row", {"id": "{row_id}"}),
+            ("comparisons", "comparison_id", "comparison_id", "report", {"format": "md"}),
+            ("datasets", "name", "dataset", "changes", {"before": "1", "after": "1"}),
         )
     ),
     *(
