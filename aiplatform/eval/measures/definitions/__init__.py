@@ -1,0 +1,10 @@
+"""The metrics, family by family, in the order that people see them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiplatform.eval.measures.definitions import classes, numbers, texts
+from aiplatform.eval.measures.registry import Definition
+
+ALL: Final[tuple[Definition, ...]] = (*classes.DEFINITIONS, *numbers.DEFINITIONS, *texts.DEFINITIONS)
