@@ -111,8 +111,10 @@ def needed_columns(
     Raises:
         InvalidError: A metric needs one that is not there.
     """
+    measures = tuple(measures)
     roles = dict.fromkeys(name for measure in measures for name in measure.collector.needs)
-    wanted = [columns.get(name, name) for name in (*roles, *more)]
+    required = {name for measure in measures for name in measure.collector.needs if name not in _optional(measure)}
+    wanted = [columns.get(name, name) for name in (*roles, *more) if name in known or name in (*required, *more)]
     for name in wanted:
         if name not in known:
             raise InvalidError(
@@ -124,6 +126,11 @@ def needed_columns(
             )
     ids = [columns["id"]] if "id" in columns else [name for name in ID_COLUMNS if name in known][:1]
     return list(dict.fromkeys((*wanted, *ids)))
+
+
+def _optional(measure: Measure) -> tuple[str, ...]:
+    found: tuple[str, ...] = getattr(measure.collector, "optional", ())
+    return found
 
 
 def _read(

@@ -1,4 +1,4 @@
-"""Metrics of sets of labels: counts of each label over rows, finished as scikit-learn finishes its indicator matrices."""
+"""Metrics of sets of labels: counts of each label over rows, finished as scikit-learn finishes indicator matrices."""
 
 from __future__ import annotations
 
@@ -147,5 +147,3 @@ def of_row(which: str, beta: float, zero_division: float) -> Callable[[Any, Any]
 
 def _is_indicator(value: Sequence[Any]) -> bool:
     return len(value) > 1 and all(isinstance(each, int | float) and each in {0, 1} for each in value)
-
-

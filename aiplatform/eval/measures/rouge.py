@@ -90,8 +90,8 @@ def tokenizer_of(name: str, use_stemmer: bool) -> Tokenizer:
     """The tokenizer of that name.
 
     Args:
-        name: `default`, the reference's: runs of a-z and 0-9; `cjk`: each Chinese, Japanese or Korean character, words of
-            every other script; `words`: what spaces part.
+        name: `default`, the reference's: runs of a-z and 0-9; `cjk`: each Chinese, Japanese or Korean character,
+            words of every other script; `words`: what spaces part.
         use_stemmer: Porter's stemmer on words of more than three letters, as the reference has it.
 
     Raises:

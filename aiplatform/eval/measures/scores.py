@@ -1,7 +1,7 @@
-"""Metrics of one score a row against two classes: areas under curves, log loss, Brier, calibration.
+"""Metrics of one score a row against two classes: areas under curves, calibration.
 
-Scores are held as sorted count maps by class, so ties count as the reference counts them, and scikit-learn's own function
-finishes the merged map.
+Scores are held as sorted count maps by class, so ties count as the reference counts them, and scikit-learn's own
+function finishes the merged map.
 """
 
 from __future__ import annotations
@@ -126,33 +126,12 @@ def area(function: str, label: Label | None) -> Finished:
             return
         value = float(getattr(metrics, function)(cells.truths, cells.scores, sample_weight=cells.counts))
         if function == "roc_auc_score":
-            found = _area_interval(cells, request) or (None, "")
+            interval, method = _area_interval(cells, request)
         else:
             drawn = replicates.of_cells(cells.counts, request) if len(cells.counts) <= MAX_INTERVAL_SCORES else None
             interval = replicates.interval(lambda counts: _average_precisions(cells, counts), drawn, request)
-            found = interval, "poisson_bootstrap"
-        yield Estimate(value=value, interval=found[0], method=found[1], details=cells.told)
-
-    return finish
-
-
-def proper(function: str, label: Label | None) -> Finished:
-    """Finish with `log_loss` or `brier_score_loss` of scikit-learn; the mean's interval is normal."""
-
-    def finish(state: Scores, request: Request) -> Iterator[Estimate]:
-        from sklearn import metrics  # noqa: PLC0415 - heavy
-
-        cells = state.cells(label, needs_both=False)
-        if isinstance(cells, Estimate):
-            yield cells
-            return
-        if (cells.scores < 0).any() or (cells.scores > 1).any():
-            yield undefined("some outputs are no probabilities")
-            return
-        options: dict[str, Any] = {"labels": [0, 1]}
-        value = float(getattr(metrics, function)(cells.truths, cells.scores, sample_weight=cells.counts, **options))
-        yield Estimate(value=value, interval=_of_mean(_losses(function, cells), cells.counts, request), method="normal",
-                       details=cells.told)  # fmt: skip
+            method = "poisson_bootstrap"
+        yield Estimate(value=value, interval=interval, method=method, details=cells.told)
 
     return finish
 
@@ -194,7 +173,7 @@ def bins_of(probabilities: Floats, bins: int) -> Codes:
 
 
 def _scores(column: Column) -> Floats:
-    """The score of each row: a number, or what an answer says of itself."""
+    """The score of each row: a number, the second of two, or what an answer says of itself."""
     floats = column.floats
     if np.isnan(floats).all() and len(floats):
         return np.array([_told(value) for value in column.values], dtype=np.float64)
@@ -202,20 +181,22 @@ def _scores(column: Column) -> Floats:
 
 
 def _told(value: Any) -> float:
+    if isinstance(value, list) and len(value) == 2:
+        value = {"score": value[1]}
     if not isinstance(value, Mapping):
         return math.nan
     told = next((value[key] for key in _SCORE_FIELDS if value.get(key) is not None), None)
     return float(told) if isinstance(told, int | float) else math.nan
 
 
-def _area_interval(cells: Cells, request: Request) -> tuple[tuple[float, float], str] | None:
+def _area_interval(cells: Cells, request: Request) -> tuple[tuple[float, float] | None, str]:
     if len(cells.scores) > MAX_INTERVAL_SCORES:
-        return None
+        return None, ""
     counts = ScoreCounts()
     for score, truth, count in zip(cells.scores.tolist(), cells.truths.tolist(), cells.counts.tolist(), strict=True):
         negatives, positives = counts.counts.get(score, (0, 0))
         counts.counts[score] = (negatives, positives + count) if truth else (negatives + count, positives)
-    return auc_interval(counts, request.level)
+    return auc_interval(counts, request.level) or (None, "")
 
 
 def _average_precisions(cells: Cells, drawn: Floats) -> Floats:
@@ -226,23 +207,3 @@ def _average_precisions(cells: Cells, drawn: Floats) -> Floats:
     gained = np.diff(hits, axis=1, prepend=0.0)
     precision = np.where(all_rows > 0, hits / np.maximum(all_rows, 1.0), 0.0)
     return np.asarray((gained * precision).sum(axis=1) / hits[:, -1], dtype=np.float64)
-
-
-def _losses(function: str, cells: Cells) -> Floats:
-    if function == "brier_score_loss":
-        return np.asarray((cells.scores - cells.truths) ** 2, dtype=np.float64)
-    eps = float(np.finfo(np.float64).eps)
-    likely = np.clip(np.where(cells.truths == 1, cells.scores, 1 - cells.scores), eps, 1 - eps)
-    return np.asarray(-np.log(likely), dtype=np.float64)
-
-
-def _of_mean(values: Floats, counts: Counts, request: Request) -> tuple[float, float] | None:
-    from aiplatform.eval.statistics.intervals import normal_quantile  # noqa: PLC0415 - one user
-
-    n = int(counts.sum())
-    if n < 2:
-        return None
-    mean = math.fsum(values * counts) / n
-    variance = math.fsum((values - mean) ** 2 * counts) / (n - 1)
-    reach = normal_quantile(request.level) * math.sqrt(variance / n)
-    return mean - reach, mean + reach

@@ -1,7 +1,7 @@
 """Tool calls against those that were expected: single calls, and whole trajectories.
 
-A call is a name with arguments, however it is written: `{"name", "arguments"}`, OpenAI's `{"function": {...}}`, a span of a
-trace, or a name alone. Arguments are compared as JSON; `names_only` leaves them out.
+A call is a name with arguments, however it is written: `{"name", "arguments"}`, OpenAI's `{"function": {...}}`, a span
+of a trace, or a name alone. Arguments are compared as JSON; `names_only` leaves them out.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _call(value: Any, *, names_only: bool) -> Call:
         raise ValueError("a tool call has a name")
     if names_only:
         return name, ""
-    arguments = next((value[key] for key in _ARGUMENTS if value.get(key) is not None), {})
+    arguments: Any = next((value[key] for key in _ARGUMENTS if value.get(key) is not None), {})
     if isinstance(arguments, str):
         arguments = json.loads(arguments or "{}")
     return name, canonical_json(arguments)

@@ -13,7 +13,8 @@ from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block, as_text
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, undefined
+from aiplatform.eval.measures.exactly import Means
+from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, RowValues, undefined
 from aiplatform.eval.measures.states import Fate, Tally, bucketed
 from aiplatform.eval.statistics.exact import Floats
 
@@ -61,6 +62,29 @@ class TranslationCollector:
             num_references.add(len(references))
             rows.append(statistics_of(metric, output, references))
         return np.array(rows, dtype=np.int64).reshape(block.num_rows, -1), states, num_references
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceCollector:
+    """The score of each row by itself."""
+
+    of: TranslationCollector
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns that it reads."""
+        return self.of.needs
+
+    def row_values(self, block: Block) -> RowValues:
+        """One number a row, and each row's fate."""
+        metric = scorer(self.of.which, self.of.options)
+        vectors, states, _ = self.of.vectors(block)
+        found = [metric._compute_score_from_stats(vector).score for vector in vectors.tolist()]
+        return np.array(found, dtype=np.float64), states
+
+    def collect(self, block: Block) -> Means:
+        """The moments of one block."""
+        return Means.of(*self.row_values(block), block)
 
 
 @dataclass(slots=True)

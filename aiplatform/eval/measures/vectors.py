@@ -1,7 +1,7 @@
-"""Metrics of a probability for each class: areas of one against the rest or another, log loss, Brier, top k, calibration.
+"""Metrics of a probability for each class: areas under ROC curves, log loss, Brier, top k, calibration.
 
-The output is a list in the order of the sorted classes, or numbers by class. Which class a place stands for is known only
-when all rows are, so everything is counted by place and by true class.
+The output is a list in the order of the sorted classes, numbers by class, or one number, of the greater of two classes.
+Which class a place stands for is known only when all rows are, so everything is counted by place and by true class.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aiplatform.eval.measures.scores import bins_of
 from aiplatform.eval.measures.states import Fate, Tally
 from aiplatform.eval.model import MetricKind
 from aiplatform.eval.statistics.exact import Floats, Moments
-from aiplatform.eval.statistics.intervals import wilson
+from aiplatform.eval.statistics.intervals import t_interval, wilson
 
 _UNIT: Final = 1 << 1074
 Key = tuple[int | str, ...]
@@ -81,7 +81,10 @@ class VectorsCollector:
             for place in range(rows.shape[1]):
                 chance = rows[:, place]
                 loss = -np.log(np.clip(chance, eps, 1 - eps)) if self.of == "log" else squares - 2 * chance + 1
-                yield (place,), _units(loss)
+                moments = Moments()
+                moments.add(loss)
+                yield ("sum", place), moments.units
+                yield ("squares", place), moments.square_units
         elif self.of == "top":
             # Of equal ones the later is taken first, as the reference sorts.
             ranked = np.argsort(rows, axis=1, kind="mergesort")[:, ::-1][:, : self.size]
@@ -137,6 +140,8 @@ class Vectors:
                 return None
             self.classes = known
             output = [output[label] for label in known]
+        if isinstance(output, int | float) and 0 <= output <= 1:
+            output = [1 - output, output]
         if not isinstance(output, Sequence) or isinstance(output, str):
             return None
         found = [float(each) if isinstance(each, int | float) else math.nan for each in output]
@@ -149,6 +154,8 @@ class Vectors:
         if len({isinstance(label, str) for label in self.truths}) > 1:
             return undefined("some classes are texts and some are numbers")
         labels = list(given or self.classes or sorted(self.truths))
+        if self.width == 2 and not given and set(labels) <= {0, 1}:
+            labels = [0, 1]
         unknown = sorted(str(label) for label in self.truths if label not in labels)
         if len(labels) != self.width or unknown:
             return undefined("the number of probabilities is not that of the classes: say labels=[...]",
@@ -172,15 +179,20 @@ def with_labels(function: OnLabels, labels: Sequence[Label] | None) -> Finished:
 
 def mean_loss(state: Vectors, labels: list[Label], request: Request) -> Estimate:
     """The mean of the losses at the true class."""
-    total = sum(state.sums[place, label] for place, label in enumerate(labels) if label in state.truths)
-    return Estimate(value=total / (state.fate.scored * _UNIT))
+    moments = Moments(n=state.fate.scored)
+    for place, label in enumerate(labels):
+        moments.units += state.sums.get(("sum", place, label), 0)
+        moments.square_units += state.sums.get(("squares", place, label), 0)
+    return Estimate(value=moments.mean, interval=t_interval(moments, request.level), method="t")
 
 
 def mean_brier(state: Vectors, labels: list[Label], request: Request) -> Estimate:
     """The same; of two classes half of it, as the reference scales it."""
     found = mean_loss(state, labels, request)
-    halved = len(labels) == 2 and found.value is not None
-    return Estimate(value=found.value / 2 if halved and found.value is not None else found.value)
+    if len(labels) != 2 or found.value is None:
+        return found
+    halved = (found.interval[0] / 2, found.interval[1] / 2) if found.interval else None
+    return Estimate(value=found.value / 2, interval=halved, method=found.method)
 
 
 def in_top(state: Vectors, labels: list[Label], request: Request) -> Estimate:
@@ -223,7 +235,7 @@ def areas(multi_class: str, average: str | None) -> OnLabels:
                 _area(state.tallies[place, label], [state.tallies[place, each] for each in labels if each != label])
                 for place, label in enumerate(labels)
             ]
-            weights = [state.truths[label] for label in labels]
+            weights = [float(state.truths[label]) for label in labels]
         else:
             pairs = list(itertools.combinations(range(len(labels)), 2))
             found = [

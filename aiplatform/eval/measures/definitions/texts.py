@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, Final
 
 from aiplatform.core.i18n import N_
-from aiplatform.eval.measures import edit_rates, strings
+from aiplatform.eval.measures import edit_rates, rouge, strings
 from aiplatform.eval.measures.exactly import mean
 from aiplatform.eval.measures.measure import EXPECTED, OUTPUT
 from aiplatform.eval.measures.registry import Definition, Recipe
-from aiplatform.eval.measures.translation import TranslationCollector, finished
+from aiplatform.eval.measures.translation import SentenceCollector, TranslationCollector, finished
 from aiplatform.eval.model import MetricKind
 
 _LANGUAGES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -19,6 +19,7 @@ _LANGUAGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "ja": {"tokenize": "ja-mecab"},
     "ko": {"tokenize": "ko-mecab"},
 }
+_TOKENS: Final[Mapping[str, Mapping[str, Any]]] = {"cjk": {"tokenize": "cjk"}}
 
 
 def _bleu(
@@ -67,6 +68,38 @@ def _chrf(
 
 def _chrf_plus(lowercase: bool = False, expected: str = EXPECTED, output: str = OUTPUT) -> Recipe:
     return _chrf(word_order=2, lowercase=lowercase, expected=expected, output=output)
+
+
+def _rouge(
+    which: str,
+    part: str = "fmeasure",
+    tokenize: str = "default",
+    use_stemmer: bool = False,
+    expected: str = EXPECTED,
+    output: str = OUTPUT,
+) -> Recipe:
+    if part not in rouge.PARTS:
+        raise ValueError(f"part is one of {', '.join(rouge.PARTS)}, not {part!r}")
+    rouge.tokenizer_of(tokenize, use_stemmer)
+    collector = rouge.RougeCollector(which, part, tokenize, use_stemmer, expected, output)
+    return Recipe(collector=collector, finish=mean(), row_values=collector.row_values)
+
+
+def _sentence_bleu(
+    tokenize: str = "13a",
+    lowercase: bool = False,
+    smooth_method: str = "exp",
+    expected: str = EXPECTED,
+    output: str = OUTPUT,
+) -> Recipe:
+    options = (
+        ("tokenize", tokenize),
+        ("lowercase", lowercase),
+        ("smooth_method", smooth_method),
+        ("effective_order", True),
+    )
+    collector = SentenceCollector(TranslationCollector("BLEU", options, expected, output))
+    return Recipe(collector=collector, finish=mean(), row_values=collector.row_values)
 
 
 def _rate(of_words: bool, expected: str = EXPECTED, output: str = OUTPUT) -> Recipe:
@@ -126,6 +159,20 @@ DEFINITIONS: Final = (
     _definition(
         "bleu", N_("n-grams in common with the references, over the corpus"), "sacrebleu.metrics.BLEU", _bleu,
         forms=_LANGUAGES, **_OF_CORPUS,
+    ),
+    _definition(
+        "sentence_bleu", N_("the mean BLEU of rows"), "sacrebleu.sentence_bleu", _sentence_bleu,
+        **{**_OF_CORPUS, "interval": "t", "kind": MetricKind.MEAN},
+    ),
+    *(
+        _definition(
+            f"rouge{which}", says, f"rouge_score.RougeScorer([\"rouge{which}\"])", partial(_rouge, which),
+            forms=_TOKENS, interval="t", kind=MetricKind.MEAN,
+        )
+        for which, says in (
+            ("1", N_("words in common")), ("2", N_("pairs of words in common")),
+            ("L", N_("longest common subsequence")), ("Lsum", N_("the same by sentences, which lines part")),
+        )
     ),
     _definition("chrf", N_("character n-grams in common"), "sacrebleu.metrics.CHRF", _chrf, **_OF_CORPUS),
     _definition(
