@@ -193,6 +193,7 @@ def run(
     scorers: Sequence[Scorer | Callable[[Any], Any] | str] = (),
     metrics: Sequence[Metric | str] = (),
     name: str,
+    keep_rows: bool = True,
     label: str = "",
     version: str = "",
     slices: Sequence[str] = (),
@@ -218,6 +219,7 @@ def run(
         scorers: Scorers, functions of a `Row`, or names such as `hit@5`.
         metrics: Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu`, or `metric(...)`.
         name: What people call the run, `v4`.
+        keep_rows: Whether row results are stored; without them, runs are compared by their metrics alone.
         label: What the version is, in a few words.
         version: Registered version that the model is, for the record: `qa@3`.
         slices: Columns whose values make slices.
@@ -253,6 +255,7 @@ def run(
         model=answering,
         scorers=scorers,
         metrics=metrics,
+        keep_rows=keep_rows,
         label=label,
         run_id=run_id,
         slices=tuple(slices),

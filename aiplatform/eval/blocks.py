@@ -28,8 +28,11 @@ from aiplatform.tracing.sdk import span
 RECORD_COLUMN: Final = "aiplatform_record"
 """Column that holds a whole row as JSON, where the data did not come as columns."""
 
-_ID_COLUMNS: Final = ("row_id", "id")
-_INPUT_COLUMNS: Final = ("input", "inputs", "question", "prompt", "query", "messages")
+PLACE_COLUMN: Final = "aiplatform_place"
+"""Column that holds the place of a row in the data, which names rows that have neither id nor input."""
+
+ID_COLUMNS: Final = ("row_id", "id")
+INPUT_COLUMNS: Final = ("input", "inputs", "question", "prompt", "query", "messages")
 """What is taken for the input, the first that is there, where the caller does not say."""
 
 
@@ -50,6 +53,9 @@ class Plan:
     scorers: tuple[Scorer, ...]
     measures: tuple[Measure, ...] = ()
     seed: int = 0
+    keep_rows: bool = True
+    """Whether row results are stored; without them, runs are compared by their metrics alone."""
+
     slices: tuple[str, ...] = ()
     cluster: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +81,9 @@ class BlockResult:
     """What one block came to."""
 
     state: RunState
-    file: RowFile
+    file: RowFile | None
+    """None where rows are not kept."""
+
     errors: int
 
 
@@ -90,8 +98,9 @@ def row_of(record: Mapping[str, Any], columns: Mapping[str, str], *, needs_input
     Raises:
         InvalidError: There is no input.
     """
+    place = record.get(PLACE_COLUMN)
     record = _opened(record)
-    input_columns = (columns["input"],) if "input" in columns else _INPUT_COLUMNS
+    input_columns = (columns["input"],) if "input" in columns else INPUT_COLUMNS
     name = next((column for column in input_columns if column in record), None)
     if name is None and (needs_input or "input" in columns):
         raise InvalidError(
@@ -103,8 +112,10 @@ def row_of(record: Mapping[str, Any], columns: Mapping[str, str], *, needs_input
         )
     given_input = record[name] if name is not None else None
     expected = record.get(columns.get("expected", "expected"))
-    id_columns = (columns["id"],) if "id" in columns else _ID_COLUMNS
+    id_columns = (columns["id"],) if "id" in columns else ID_COLUMNS
     given = next((record[column] for column in id_columns if record.get(column) not in (None, "")), None)
+    if given is None and name is None:
+        given = place
     return Row(
         row_id=str(given) if given is not None else content_id(given_input, expected),
         input=given_input,
@@ -155,11 +166,10 @@ class BlockEvaluator:
         state = RunState(cluster=plan.cluster)
         state.add(results, plan.slices)
         results = self._measured(state, found, results)
-        content = rows.to_parquet(results, plan.score_names, plan.kept_columns)
-        digest = hashlib.sha256(content).hexdigest()
-        path = f"evaluations/{plan.run_id}/rows/{digest[:32]}.parquet"
-        self._sink.put(path, content)
-        file = RowFile(path=path, num_rows=len(results), sha256=digest)
+        file = None
+        if plan.keep_rows:
+            content = rows.to_parquet(results, plan.score_names, plan.kept_columns)
+            file = put_rows(self._sink, plan.run_id, content, len(results))
         return BlockResult(state=state, file=file, errors=sum(bool(result.error) for result in results))
 
     def _measured(self, state: RunState, found: Sequence[Row], results: list[RowResult]) -> list[RowResult]:
@@ -234,6 +244,14 @@ class BlockEvaluator:
                 return output, opened.trace_id
         finally:
             otel_context.detach(token)
+
+
+def put_rows(sink: RowSink, run_id: str, content: bytes, num_rows: int) -> RowFile:
+    """A file of row results, stored under the hash of its content."""
+    digest = hashlib.sha256(content).hexdigest()
+    path = f"evaluations/{run_id}/rows/{digest[:32]}.parquet"
+    sink.put(path, content)
+    return RowFile(path=path, num_rows=num_rows, sha256=digest)
 
 
 async def _settled_all(

@@ -25,7 +25,7 @@ from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, eval
 from aiplatform.eval.inputs import open_source
 from aiplatform.eval.measures.measure import Measure
 from aiplatform.eval.measures.registry import resolve as resolve_metrics
-from aiplatform.eval.model import DataRef, EvaluationRun, RunStatus, from_json, to_json
+from aiplatform.eval.model import DataRef, EvaluationRun, ModelKind, RunStatus, from_json, to_json
 from aiplatform.eval.scorers import resolve
 from aiplatform.eval.spec import EvalSpec, parse_spec
 
@@ -59,6 +59,9 @@ class RunOrder:
     metrics: Sequence[Any] = ()
     """Metrics that reference implementations define: names, or what `aip.evaluations.metric` makes."""
 
+    keep_rows: bool = True
+    """Whether row results are stored; without them, runs are compared by their metrics alone."""
+
     label: str = ""
     run_id: str | None = None
     slices: tuple[str, ...] = ()
@@ -88,7 +91,8 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
     scorers, measures = resolve(order.scorers), measures_of(order)
     refs = (*(each.ref for each in scorers), *(each.ref for each in measures))
     model = model_of(order.model)
-    source = open_source(order.data, client, limit=order.limit)
+    in_file = model.ref.kind is ModelKind.STORED and not scorers
+    source = open_source(order.data, client, limit=order.limit, in_file=in_file)
     run_id = order.run_id or new_id("eval")
     body = {
         "run_id": run_id,
@@ -124,6 +128,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         scorers=scorers,
         measures=measures,
         seed=order.seed,
+        keep_rows=order.keep_rows,
         slices=order.slices,
         cluster=order.cluster,
         columns=order.columns,
@@ -190,6 +195,7 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
         model=model,
         scorers=[load_object(each) if ":" in each else each for each in spec.scorers],
         metrics=spec.metrics,
+        keep_rows=spec.keep_rows,
         label=spec.label,
         run_id=run_id,
         slices=spec.slices,

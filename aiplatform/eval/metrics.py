@@ -17,7 +17,7 @@ from aiplatform.eval.measures.measure import Measure, Request
 from aiplatform.eval.measures.measured import Measured
 from aiplatform.eval.model import MetricKind, MetricValue, RowResult, ScorerRef, ScoreState, SliceMetrics, Unit
 from aiplatform.eval.statistics.exact import Floats, Moments
-from aiplatform.eval.statistics.hashing import HASH_BITS, is_held_out, row_keys, rows_hash
+from aiplatform.eval.statistics.hashing import HASH_BITS, Keys, is_held_out, row_keys, rows_hash
 from aiplatform.eval.statistics.intervals import (
     auc_interval,
     clustered_t_interval,
@@ -201,6 +201,15 @@ class CallState:
                 duration = round(row.latency_ms * 1000)
                 self.microseconds[duration] = self.microseconds.get(duration, 0) + 1
 
+    def add_columns(self, is_missing: npt.NDArray[np.bool_], latencies: Floats) -> None:
+        """Take in rows by their columns: where there is no output, and how long calls took."""
+        self.rows += len(is_missing)
+        self.errors += int(is_missing.sum())
+        timed = latencies[~is_missing & ~np.isnan(latencies)]
+        durations, counts = np.unique(np.round(timed * 1000).astype(np.int64), return_counts=True)
+        for duration, count in zip(durations.tolist(), counts.tolist(), strict=True):
+            self.microseconds[duration] = self.microseconds.get(duration, 0) + count
+
     def merge(self, other: CallState) -> None:
         """Take in what another state holds."""
         self.rows += other.rows
@@ -259,6 +268,30 @@ class CallState:
 
 
 @dataclass(slots=True)
+class DistinctKeys:
+    """Keys of row ids, kept until they are too many, to find ids that repeat."""
+
+    num_rows: int = 0
+    parts: list[Keys] = field(default_factory=list)
+
+    def add(self, keys: Keys) -> None:
+        """Take in the keys of a block."""
+        self.merge(DistinctKeys(len(keys), [keys]))
+
+    def merge(self, other: DistinctKeys) -> None:
+        """Take in what another one holds."""
+        self.num_rows += other.num_rows
+        self.parts = [*self.parts, *other.parts] if self.num_rows <= MAX_CHECKED_IDS else []
+
+    @property
+    def repeated(self) -> int:
+        """Rows whose id another row has; 0 where there are too many to tell."""
+        if not self.parts or self.num_rows > MAX_CHECKED_IDS:
+            return 0
+        return self.num_rows - len(np.unique(np.concatenate(self.parts)))
+
+
+@dataclass(slots=True)
 class RunState:
     """Everything that the metrics of a run follow from. Made per block, merged in any order."""
 
@@ -273,7 +306,7 @@ class RunState:
     """What metrics that reference implementations define have collected."""
 
     rows_hash: int = 0
-    id_keys: set[int] = field(default_factory=set)
+    id_keys: DistinctKeys = field(default_factory=DistinctKeys)
 
     def add(self, rows: Sequence[RowResult], sliced_by: Sequence[str] = ()) -> None:
         """Take in rows.
@@ -283,8 +316,7 @@ class RunState:
         """
         self.calls.add(rows)
         self.rows_hash = (self.rows_hash + rows_hash((r.row_id, r.input, r.expected) for r in rows)) % (1 << HASH_BITS)
-        if self.calls.rows <= MAX_CHECKED_IDS:
-            self.id_keys.update(row_keys([row.row_id for row in rows]).tolist())
+        self.id_keys.add(row_keys([row.row_id for row in rows]))
         self._add_scores(self.scorers, rows)
         for column in sliced_by:
             for value in sorted({row.slices[column] for row in rows if column in row.slices}):
@@ -296,7 +328,7 @@ class RunState:
         """Take in what another state holds."""
         self.calls.merge(other.calls)
         self.rows_hash = (self.rows_hash + other.rows_hash) % (1 << HASH_BITS)
-        self.id_keys |= other.id_keys
+        self.id_keys.merge(other.id_keys)
         self.measured.merge(other.measured)
         _merge_scorers(self.scorers, other.scorers)
         for key, states in other.slices.items():
@@ -306,7 +338,7 @@ class RunState:
     @property
     def repeated_ids(self) -> int:
         """Rows whose id another row has; 0 where there are too many rows to tell."""
-        return self.calls.rows - len(self.id_keys) if self.calls.rows <= MAX_CHECKED_IDS else 0
+        return self.id_keys.repeated
 
     @property
     def rows_digest(self) -> str:

@@ -87,6 +87,9 @@ class EvalSpec(_Section):
     metrics: tuple[str, ...] = ()
     """Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu(tokenize='zh')`."""
 
+    keep_rows: bool = True
+    """Whether row results are stored; without them, runs are compared by their metrics alone."""
+
     slices: tuple[str, ...] = ()
     """Columns whose values make slices."""
 

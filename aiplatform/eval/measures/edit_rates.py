@@ -28,6 +28,11 @@ class EditsCollector:
         """Columns that it reads."""
         return self.expected, self.output
 
+    @property
+    def draws_rows(self) -> bool:
+        """Whether draws are keyed by the ids of rows."""
+        return True
+
     def collect(self, block: Block) -> Edits:
         """The counts of one block."""
         states = np.full(block.num_rows, SCORED, dtype=np.int8)

@@ -14,6 +14,7 @@ from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Blo
 from aiplatform.eval.measures.states import Fate
 from aiplatform.eval.model import MetricKind, MetricValue, RowScore, ScorerRef, ScoreState, Unit
 
+MAX_TOLD: Final = 300
 EXPECTED = "expected"
 OUTPUT = "output"
 STATES: Final = {
@@ -101,6 +102,13 @@ class Measure:
     details: Mapping[str, Any] = field(default_factory=dict)
     """What else is told with every number: version and signature of the reference."""
 
+    def _finished(self, state: State, request: Request) -> Iterator[Estimate]:
+        try:
+            yield from self.finish(state, request)
+        except ValueError as error:
+            # A run that has been paid for ends with a reason rather than with an error.
+            yield undefined(_told(error))
+
     @property
     def ref(self) -> ScorerRef:
         """What is stored with the numbers."""
@@ -129,7 +137,7 @@ class Measure:
 
     def metrics(self, state: State, request: Request) -> Iterator[MetricValue]:
         """The numbers of a merged state."""
-        for found in self.finish(state, request):
+        for found in self._finished(state, request):
             low, high = found.interval or (None, None)
             yield MetricValue(
                 name=f"{self.name}{found.suffix}",
@@ -149,6 +157,10 @@ class Measure:
                 scorer=self.name if self.row_values is not None else "",
                 details={**self.details, **found.details},
             )
+
+
+def _told(error: ValueError) -> str:
+    return f"the reference refuses these rows: {error}"[:MAX_TOLD]
 
 
 def undefined(reason: str, **details: Any) -> Estimate:

@@ -2,8 +2,8 @@
 
 A query's output is a ranking (ids, or records with an `id`; also under `retrieved`), best first; its expectation is
 the ids that should be found, or grades by id. An output of numbers with grades of the same length, in place, is a
-ranking by those scores, as torchmetrics and scikit-learn take them; where nothing should be found, it scores 0 as theirs
-does, while a row of ids does not apply.
+ranking by those scores, as torchmetrics and scikit-learn take them; where nothing should be found, it scores 0 as
+theirs does, while a row of ids does not apply.
 """
 
 from __future__ import annotations

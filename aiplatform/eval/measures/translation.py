@@ -38,6 +38,11 @@ class TranslationCollector:
         """Columns that it reads."""
         return self.expected, self.output
 
+    @property
+    def draws_rows(self) -> bool:
+        """Whether draws are keyed by the ids of rows."""
+        return True
+
     def collect(self, block: Block) -> TranslationState:
         """The counts of one block."""
         vectors, states, counts = self.vectors(block)
