@@ -75,7 +75,7 @@ class TableEvaluator:
         """
         plan = self._plan
         part = {name: Column(table.column(name)) for name in table.column_names}
-        block = block_of(part, plan.columns, plan.cluster, plan.seed, start)
+        block = _of_answers(block_of(part, plan.columns, plan.cluster, plan.seed, start))
         found = _Rows(table, block, plan, start)
         state = RunState(cluster=plan.cluster)
         state.measured.add(found.block, plan.measures, plan.slices)
@@ -172,6 +172,15 @@ class _Rows:
 
     def _or_nulls(self, texts: pa.Array | None) -> pa.Array:
         return pa.nulls(self._table.num_rows, pa.string()) if texts is None else texts
+
+
+def _of_answers(block: Block) -> Block:
+    """The block with no time told where there is no answer."""
+    latency = block.column("latency_ms")
+    if "latency_ms" not in block.columns:
+        return block
+    told = np.where(block.column("output").is_missing, np.nan, latency.floats)
+    return replace(block, columns={**block.columns, "latency_ms": Column(pa.array(told, from_pandas=True))})
 
 
 def _first(table: pa.Table, given: str | None, names: Sequence[str]) -> str | None:
