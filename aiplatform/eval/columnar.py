@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from aiplatform.core.errors import AIPlatformError
 from aiplatform.eval import rows
 from aiplatform.eval.blocks import ID_COLUMNS, INPUT_COLUMNS, BlockResult, Plan, RowSink, put_rows
 from aiplatform.eval.calls import NO_OUTPUT, StoredAnswers
@@ -62,7 +64,7 @@ def _draws_rows(plan: Plan) -> bool:
 class TableEvaluator:
     """Evaluates tables of stored answers, one after another, in one worker."""
 
-    def __init__(self, plan: Plan, sink: RowSink) -> None:
+    def __init__(self, plan: Plan, sink: RowSink | None) -> None:
         self._plan = plan
         self._sink = sink
 
@@ -80,13 +82,25 @@ class TableEvaluator:
         state = RunState(cluster=plan.cluster)
         state.measured.add(found.block, plan.measures, plan.slices)
         state.calls.add_columns(block.column("output").is_missing, block.column("latency_ms").floats)
-        if not plan.keep_rows:
+        if not plan.keep_rows or self._sink is None:
             state.rows_hash = found.hash_of_expectations()
             return BlockResult(state=state, file=None, errors=state.calls.errors)
         state.rows_hash = found.rows_hash()
         state.id_keys.add(pd.util.hash_array(found.ids.to_numpy(zero_copy_only=False), categorize=False))
         file = put_rows(self._sink, plan.run_id, found.parquet(), table.num_rows)
         return BlockResult(state=state, file=file, errors=state.calls.errors)
+
+
+def result_of_table(shared: tuple[Plan, RowSink | None], table: pa.Table, start: int) -> bytes:
+    """The result of one table, or the platform's error of it, to be unpickled: Ray would keep an error's words alone.
+
+    It stands here because a worker that carries it out then imports little.
+    """
+    try:
+        result: BlockResult | AIPlatformError = TableEvaluator(*shared).evaluate(table, start)
+    except AIPlatformError as error:
+        result = error
+    return pickle.dumps(result)
 
 
 class _Rows:

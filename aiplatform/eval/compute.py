@@ -39,6 +39,7 @@ STALLED_AFTER_S: Final = 300.0
 FLUSH_S: Final = 2.0
 """How long a block waits for the traces of its calls to leave."""
 
+_Result = BlockResult | AIPlatformError
 _POLL_S: Final = 5.0
 _PROGRESS_BARS: Final = ("enable_progress_bars", "enable_operator_progress_bars")
 
@@ -112,10 +113,12 @@ def evaluate(
         RemoteError: A worker failed for another reason.
     """
     workers = workers or Workers()
-    connect()
-    _check_room(workers)
-    results = _by_tasks(source, plan, sink, workers) if source.dataset is None and _is_columnar(source, plan) else None
-    results = results if results is not None else _by_actors(source, plan, sink, workers)
+    results = _here(source, plan, workers) if _is_read_faster_than_sent(source, plan) else None
+    if results is None:
+        connect()
+        _check_room(workers)
+        by = _by_tasks if _is_columnar(source, plan) and source.dataset is None else _by_actors
+        results = by(source, plan, sink, workers)
     outcome = Outcome(state=RunState(cluster=plan.cluster), files=[])
     for result in _watched(results, workers, lambda: on_progress and on_progress(_progress(outcome, source))):
         outcome.state.merge(result.state)
@@ -151,7 +154,7 @@ def _is_columnar(source: Source, plan: Plan) -> bool:
     return source.dataset is not None or RECORD_COLUMN not in source.column_names
 
 
-def _by_actors(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> Iterator[bytes]:
+def _by_actors(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> Iterator[_Result]:
     """Results of a Ray data set, by workers that are made once."""
     blocks = _dataset(source, plan, workers).map_batches(
         _BlockWorker,
@@ -162,13 +165,13 @@ def _by_actors(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> I
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=_most_workers(workers, source, plan)),
     )
     for row in blocks.iter_rows():
-        yield row["result"]
+        yield _opened(row["result"])
 
 
-def _by_tasks(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> Iterator[bytes]:
+def _by_tasks(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> Iterator[_Result]:
     """Results of a table or file that the driver reads piece by piece, by tasks; few pieces wait at a time."""
-    task = ray.remote(num_cpus=workers.cpus, max_retries=3)(_table_result)
-    shared = ray.put((plan, sink))
+    task = ray.remote(num_cpus=workers.cpus, max_retries=3)(columnar.result_of_table)
+    shared = ray.put((plan, sink if plan.keep_rows else None))
     most = 2 * (workers.num_workers or max(1, int(ray.cluster_resources().get("CPU", 1.0))))
     pending: list[ray.ObjectRef[bytes]] = []
     for start, table in source.tables(
@@ -176,19 +179,31 @@ def _by_tasks(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> It
     ):
         if len(pending) >= most:
             done, pending = ray.wait(pending, num_returns=1)
-            yield from ray.get(done)
+            yield _opened(ray.get(done[0]))
         pending.append(task.remote(shared, table, start))
     while pending:
         done, pending = ray.wait(pending, num_returns=1)
-        yield from ray.get(done)
+        yield _opened(ray.get(done[0]))
 
 
-def _table_result(shared: tuple[Plan, RowSink], table: pa.Table, start: int) -> bytes:
-    try:
-        result: BlockResult | AIPlatformError = columnar.TableEvaluator(*shared).evaluate(table, start)
-    except AIPlatformError as error:
-        result = error
-    return pickle.dumps(result)
+def _here(source: Source, plan: Plan, workers: Workers) -> Iterator[_Result]:
+    """Results of a table or file, in this process."""
+    evaluator = columnar.TableEvaluator(plan, None)
+    for start, table in source.tables(
+        workers.batch_rows or COLUMN_BATCH_ROWS, columnar.needed(plan, source.column_names)
+    ):
+        yield evaluator.evaluate(table, start)
+
+
+def _is_read_faster_than_sent(source: Source, plan: Plan) -> bool:
+    """Whether handing tables to workers would cost more than the work: rows are only counted, and none is kept."""
+    counts_alone = all(getattr(measure.collector, "is_vectorised", False) for measure in plan.measures)
+    return source.dataset is None and _is_columnar(source, plan) and not plan.keep_rows and counts_alone
+
+
+def _opened(result: bytes) -> _Result:
+    found: _Result = pickle.loads(result)  # noqa: S301 - our own worker's, in our own cluster
+    return found
 
 
 class _BlockWorker:
@@ -264,7 +279,7 @@ def _check_room(workers: Workers) -> None:
         )
 
 
-def _watched(results: Iterator[bytes], workers: Workers, on_wait: Callable[[], Any]) -> Iterator[BlockResult]:
+def _watched(results: Iterator[_Result], workers: Workers, on_wait: Callable[[], Any]) -> Iterator[BlockResult]:
     """Results as they arrive. Ray is waited for on a thread, so that progress, cancelling and a stall are noticed."""
     found: queue.Queue[BlockResult | BaseException | None] = queue.Queue()
     ended = threading.Event()
@@ -272,7 +287,7 @@ def _watched(results: Iterator[bytes], workers: Workers, on_wait: Callable[[], A
     def pull() -> None:
         try:
             for result in results:
-                found.put(pickle.loads(result))  # noqa: S301 - made by our own worker in our own cluster
+                found.put(result)
                 if ended.is_set():
                     return
             found.put(None)

@@ -106,6 +106,8 @@ class Column:
     def floats(self) -> Floats:
         """Numbers; `nan` where a value is none, or no finite number."""
         array = self.arrow
+        if array is not None and pa.types.is_null(array.type):
+            return np.full(len(array), np.nan)
         if array is not None and _is_numeric(array.type):
             if pa.types.is_decimal(array.type):
                 array = array.cast(pa.float64())

@@ -39,6 +39,11 @@ class ErrorsCollector:
     output: str = OUTPUT
 
     @property
+    def is_vectorised(self) -> bool:
+        """Whether it costs no Python a row."""
+        return True
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Columns that it reads."""
         return self.expected, self.output
@@ -65,6 +70,11 @@ class AbsoluteErrorsCollector:
 
     expected: str = EXPECTED
     output: str = OUTPUT
+
+    @property
+    def is_vectorised(self) -> bool:
+        """Whether it costs no Python a row."""
+        return True
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -123,6 +133,11 @@ class ProductsCollector:
     output: str = OUTPUT
 
     @property
+    def is_vectorised(self) -> bool:
+        """Whether it costs no Python a row."""
+        return True
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Columns that it reads."""
         return self.expected, self.output
@@ -169,6 +184,11 @@ class PairsCollector:
 
     expected: str = EXPECTED
     output: str = OUTPUT
+
+    @property
+    def is_vectorised(self) -> bool:
+        """Whether it costs no Python a row."""
+        return True
 
     @property
     def needs(self) -> tuple[str, ...]:
