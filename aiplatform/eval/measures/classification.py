@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -350,9 +349,7 @@ def kappa(weights: str | None) -> tuple[Reference, OnSides | None]:
 def called(reference: Reference, cells: Cells) -> float | None:
     """What the reference says of the cells; None where it says that there is no number."""
     labels = np.array(cells.labels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        value = float(reference(labels[cells.truths], labels[cells.guesses], cells.counts))
+    value = float(reference(labels[cells.truths], labels[cells.guesses], cells.counts))
     return value if np.isfinite(value) else None
 
 
@@ -374,13 +371,11 @@ def _by_class(which: str, cells: Cells, beta: float, zero_division: float) -> Se
     labels = np.array(cells.labels)
     truths, guesses = labels[cells.truths], labels[cells.guesses]
     options: dict[str, Any] = {"average": None, "sample_weight": cells.counts, "zero_division": zero_division}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if which == "jaccard":
-            found = metrics.jaccard_score(truths, guesses, **options)
-        else:
-            every = metrics.precision_recall_fscore_support(truths, guesses, beta=beta, **options)
-            found = every[{"precision": 0, "recall": 1, "f": 2}[which]]
+    if which == "jaccard":
+        found = metrics.jaccard_score(truths, guesses, **options)
+    else:
+        every = metrics.precision_recall_fscore_support(truths, guesses, beta=beta, **options)
+        found = every[{"precision": 0, "recall": 1, "f": 2}[which]]
     values: list[float] = np.atleast_1d(found).tolist()
     return values
 

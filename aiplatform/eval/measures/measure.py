@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
@@ -104,10 +105,14 @@ class Measure:
 
     def _finished(self, state: State, request: Request) -> Iterator[Estimate]:
         try:
-            yield from self.finish(state, request)
+            with warnings.catch_warnings():
+                # What references warn of (a class without rows, say) shows in the value or in its reason.
+                warnings.simplefilter("ignore")
+                found = list(self.finish(state, request))
         except ValueError as error:
             # A run that has been paid for ends with a reason rather than with an error.
-            yield undefined(_told(error))
+            found = [undefined(_told(error))]
+        yield from found
 
     @property
     def ref(self) -> ScorerRef:

@@ -45,7 +45,7 @@ def metric(name: str, /, *, alias: str = "", **parameters: Any) -> Metric:
         InvalidError: It cannot be read.
     """
     found = parsed(name)
-    return Metric(found.base, {**found.parameters, **parameters}, alias)
+    return Metric(found.base, {**found.parameters, **parameters}, alias or ("" if parameters else found.alias))
 
 
 def parsed(text: str) -> Metric:
@@ -58,12 +58,9 @@ def parsed(text: str) -> Metric:
     if match is None or len(text) > MAX_NAME:
         raise _unreadable(text)
     parameters = _given(text, match["given"]) if match["given"] else {}
-    alias = ""
-    if match["at"]:
-        at = match["at"]
+    if at := match["at"]:
         parameters["k" if at.isdigit() else "label"] = int(at) if at.isdigit() else at
-        alias = text.strip()
-    return Metric(match["base"], parameters, alias)
+    return Metric(match["base"], parameters, text.strip() if parameters else "")
 
 
 def _given(text: str, given: str) -> dict[str, Any]:
