@@ -23,15 +23,27 @@ from aiplatform.eval.blocks import Plan
 from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, Endpoint, FunctionModel, Model, StoredAnswers
 from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
 from aiplatform.eval.inputs import open_source
-from aiplatform.eval.model import DataRef, EvaluationRun, RunStatus, from_json, to_json
-from aiplatform.eval.scorers import Scorer, resolve
+from aiplatform.eval.measures.measure import Measure
+from aiplatform.eval.measures.registry import resolve as resolve_metrics
+from aiplatform.eval.model import DataRef, EvaluationRun, ModelKind, RunStatus, from_json, to_json
+from aiplatform.eval.scorers import resolve
 from aiplatform.eval.spec import EvalSpec, parse_spec
 
 logger = logging.getLogger(__name__)
 
 REPORT_EVERY_S: Final = 2.0
 SAY_EVERY_S: Final = 5.0
-_RECORDED_PACKAGES: Final = ("aiplatform", "ray", "numpy", "scipy", "pyarrow", "torch", "transformers")
+_RECORDED_PACKAGES: Final = (
+    "aiplatform",
+    "ray",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "torch",
+    "transformers",
+    "scikit-learn",
+    "sacrebleu",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +55,13 @@ class RunOrder:
     model: Any = None
     """A function, a class, an `Endpoint`, a `FunctionModel`; None where the data hold the answers."""
 
-    scorers: Sequence[Any]
+    scorers: Sequence[Any] = ()
+    metrics: Sequence[Any] = ()
+    """Metrics that reference implementations define: names, or what `aip.evaluations.metric` makes."""
+
+    keep_rows: bool = True
+    """Whether row results are stored; without them, runs are compared by their metrics alone."""
+
     label: str = ""
     run_id: str | None = None
     slices: tuple[str, ...] = ()
@@ -70,9 +88,11 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         ConflictError: The run was cancelled, or had ended before without a result.
         AIPlatformError: A worker failed; the run is recorded as failed with the same words.
     """
-    scorers = resolve(order.scorers)
+    scorers, measures = resolve(order.scorers), measures_of(order)
+    refs = (*(each.ref for each in scorers), *(each.ref for each in measures))
     model = model_of(order.model)
-    source = open_source(order.data, client, limit=order.limit)
+    in_file = model.ref.kind is ModelKind.STORED and not scorers
+    source = open_source(order.data, client, limit=order.limit, in_file=in_file)
     run_id = order.run_id or new_id("eval")
     body = {
         "run_id": run_id,
@@ -80,7 +100,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         "label": order.label,
         "data": to_json(source.ref),
         "model": to_json(model.ref),
-        "scorers": [to_json(each.ref) for each in scorers],
+        "scorers": [to_json(each) for each in refs],
         "slices": [*order.slices],
         "primary": order.primary,
         "cluster": order.cluster,
@@ -107,6 +127,9 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         run_id=run_id,
         model=model,
         scorers=scorers,
+        measures=measures,
+        seed=order.seed,
+        keep_rows=order.keep_rows,
         slices=order.slices,
         cluster=order.cluster,
         columns=order.columns,
@@ -118,7 +141,32 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
     except BaseException as error:
         reporter.failed(error)
         raise
-    return reporter.completed(outcome, source.ref, scorers, order.primary)
+    return reporter.completed(outcome, source.ref, plan, order.primary)
+
+
+def measures_of(order: RunOrder) -> tuple[Measure, ...]:
+    """The metrics of an order.
+
+    Raises:
+        InvalidError: One is unknown or has the name of a scorer, or there is nothing to score by.
+    """
+    if not order.scorers and not order.metrics:
+        raise InvalidError(
+            N_("There is nothing to score by."),
+            hint=N_('Give `metrics` or `scorers`: metrics=["accuracy", "f1_macro"].'),
+            reason="evaluation.no_scores",
+        )
+    measures = resolve_metrics(order.metrics)
+    names = {each.name for each in resolve(order.scorers)}
+    for measure in measures:
+        if measure.name in names:
+            raise InvalidError(
+                N_("A scorer and a metric are both named {name!r}."),
+                hint=N_('Leave one out, or name the metric: metric("accuracy", alias="share").'),
+                reason="metric.repeated",
+                name=measure.name,
+            )
+    return measures
 
 
 def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
@@ -147,6 +195,8 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
         data=spec.data.dataset or spec.data.path,
         model=model,
         scorers=[load_object(each) if ":" in each else each for each in spec.scorers],
+        metrics=spec.metrics,
+        keep_rows=spec.keep_rows,
         label=spec.label,
         run_id=run_id,
         slices=spec.slices,
@@ -276,10 +326,11 @@ class _Reporter:
             )
         return run
 
-    def completed(self, outcome: Outcome, data: DataRef, scorers: Sequence[Scorer], primary: str) -> EvaluationRun:
+    def completed(self, outcome: Outcome, data: DataRef, plan: Plan, primary: str) -> EvaluationRun:
         """Send the result."""
-        refs = [each.ref for each in scorers]
-        metrics = outcome.state.metrics(refs)
+        refs = [each.ref for each in plan.scorers]
+        metrics = outcome.state.metrics(refs, measures=plan.measures, seed=plan.seed)
+        slices = outcome.state.slice_metrics(refs, measures=plan.measures, seed=plan.seed)
         names = [metric.name for metric in metrics]
         rows_of_data = replace(data, rows_hash=outcome.state.rows_digest, num_rows=outcome.rows)
         return self.patch(
@@ -290,7 +341,7 @@ class _Reporter:
                 "error_rows": outcome.errors,
                 "data": to_json(rows_of_data),
                 "metrics": [to_json(metric) for metric in metrics],
-                "slice_metrics": [to_json(part) for part in outcome.state.slice_metrics(refs)],
+                "slice_metrics": [to_json(part) for part in slices],
                 "files": [to_json(file) for file in outcome.files],
                 "primary": primary if primary in names else next(iter(names), ""),
             }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from aiplatform.core.errors import InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
@@ -32,14 +34,43 @@ class Source:
     """Rows at hand; None where they are in a Ray data set."""
 
     dataset: ray.data.Dataset | None = None
+    file: Path | None = None
+    """A Parquet file whose rows are read when they are asked for."""
 
     @property
     def num_rows(self) -> int | None:
         """How many; None where counting would mean reading them all."""
+        if self.file is not None:
+            return int(pq.read_metadata(self.file).num_rows)
         return self.table.num_rows if self.table is not None else None
 
+    @property
+    def column_names(self) -> list[str]:
+        """Columns of a table or file."""
+        if self.file is not None:
+            return list(pq.read_schema(self.file).names)
+        return list(self.table.column_names) if self.table is not None else []
 
-def open_source(data: Any, client: Client, *, limit: int | None = None) -> Source:
+    def tables(self, num_rows: int, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """The rows of a table or file, some at a time, with the place of the first.
+
+        Args:
+            num_rows: How many at a time, at most.
+            columns: Those to read; None: all.
+        """
+        if self.file is not None:
+            start = 0
+            for batch in pq.ParquetFile(self.file).iter_batches(batch_size=num_rows, columns=columns):
+                yield start, pa.Table.from_batches([batch])
+                start += batch.num_rows
+            return
+        assert self.table is not None, "a source has a table or a data set"  # noqa: S101 - states an invariant
+        table = self.table if columns is None else self.table.select(list(columns))
+        for start in range(0, table.num_rows, num_rows):
+            yield start, table.slice(start, num_rows)
+
+
+def open_source(data: Any, client: Client, *, limit: int | None = None, in_file: bool = False) -> Source:
     """The data, ready to be read in blocks.
 
     Args:
@@ -47,6 +78,7 @@ def open_source(data: Any, client: Client, *, limit: int | None = None) -> Sourc
             Ray data set.
         client: Where registered versions are found.
         limit: Take the first rows only.
+        in_file: Whether the rows of a Parquet file stay there until they are asked for.
 
     Raises:
         InvalidError: It is none of these, or there are no rows.
@@ -54,6 +86,9 @@ def open_source(data: Any, client: Client, *, limit: int | None = None) -> Sourc
     """
     if _is_ray_dataset(data):
         return Source(ref=DataRef(), dataset=data.limit(limit) if limit else data)
+    if in_file and limit is None and (path := _parquet(data)) is not None:
+        digest = file_digest(path.open("rb"), "sha256").hexdigest()
+        return Source(ref=DataRef(name=path.name, hash=digest), file=path)
     ref, table = _table(data, client)
     if limit is not None:
         table = table.slice(0, limit)
@@ -107,8 +142,6 @@ def _read(path: Path) -> pa.Table:
         raise NotFoundError(N_("There is no file {path!r}."), reason="evaluation.no_file", path=str(path))
     try:
         if path.suffix == ".parquet":
-            import pyarrow.parquet as pq  # noqa: PLC0415 - one reader a kind of file
-
             return pq.read_table(path)
         if path.suffix == ".csv":
             from pyarrow import csv  # noqa: PLC0415
@@ -123,6 +156,16 @@ def _read(path: Path) -> pa.Table:
             path=str(path),
             problem=str(error),
         ) from None
+
+
+def _parquet(data: Any) -> Path | None:
+    """The Parquet file that data name; None where they are something else, or an empty one."""
+    if not isinstance(data, str | Path) or Path(data).suffix != ".parquet" or not Path(data).is_file():
+        return None
+    try:
+        return Path(data) if pq.read_metadata(data).num_rows else None
+    except pa.ArrowInvalid:
+        return None
 
 
 def _is_ray_dataset(data: Any) -> bool:
