@@ -80,7 +80,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         "label": order.label,
         "data": to_json(source.ref),
         "model": to_json(model.ref),
-        "scorers": [to_json(each.ref) for each in scorers],
+        "scorers": [to_json(ref) for each in scorers for ref in each.refs],
         "slices": [*order.slices],
         "primary": order.primary,
         "total_rows": source.num_rows,
@@ -277,7 +277,7 @@ class _Reporter:
 
     def completed(self, outcome: Outcome, data: DataRef, scorers: Sequence[Scorer], primary: str) -> EvaluationRun:
         """Send the result."""
-        refs = [each.ref for each in scorers]
+        refs = [ref for each in scorers for ref in each.refs]
         metrics = outcome.state.metrics(refs)
         names = [metric.name for metric in metrics]
         rows_of_data = replace(data, rows_hash=outcome.state.rows_digest, num_rows=outcome.rows)
