@@ -34,7 +34,10 @@ from aiplatform.eval.terminal import comparison_view, run_view
 
 if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
+    from aiplatform.eval.inference_models import InferenceEndpoint
+    from aiplatform.eval.inputs import TraceRows
     from aiplatform.eval.scorers import Scorer
+    from aiplatform.registry.model import ModelVersion
 
 __all__ = [
     "ComparisonHandle",
@@ -45,9 +48,11 @@ __all__ = [
     "comparisons",
     "endpoint",
     "get",
+    "inference_endpoint",
     "list",
     "run",
     "scorer",
+    "traces",
 ]
 
 PAGE: Final = 200
@@ -184,7 +189,7 @@ class ComparisonHandle:
 
 def run(
     data: Any,
-    model: Callable[[Any], Any] | Endpoint | None = None,
+    model: Callable[[Any], Any] | Endpoint | InferenceEndpoint | ModelVersion | str | None = None,
     *,
     scorers: Sequence[Scorer | Callable[[Any], Any] | str],
     name: str,
@@ -207,10 +212,12 @@ def run(
     """Evaluate a model on data, on the Ray that this process is connected to.
 
     Args:
-        data: `name@version`, a data set handle, a file, dictionaries, a pandas frame, an Arrow table, a Ray data set.
-        model: Function of a row's input, sync or async; a class, made once a worker; an `endpoint(...)`; None where
-            the data hold the answers in the column `output`.
-        scorers: Scorers, functions of a `Row`, or names such as `hit@5`.
+        data: `name@version`, a data set handle, a file, a folder or pattern of files, `traces(...)`, dictionaries, a
+            pandas frame, an Arrow table, a Hugging Face data set, a Ray data set.
+        model: Function of a row's input, sync or async; a class, made once a worker; an `endpoint(...)` or
+            `inference_endpoint(...)`; a registered version or its reference (`qa@3`); None where the data hold the
+            answers in the column `output`.
+        scorers: Scorers, functions of a `Row`, MLflow's scorers, or names such as `hit@5`.
         name: What people call the run, `v4`.
         label: What the version is, in a few words.
         version: Registered version that the model is, for the record: `qa@3`.
@@ -238,7 +245,7 @@ def run(
     from aiplatform.eval.driver import RunOrder, carry_out, model_of  # noqa: PLC0415
 
     client = client or Client()
-    answering = model_of(model)
+    answering = model_of(model, client)
     if isinstance(answering, FunctionModel) and not isinstance(model, FunctionModel):
         answering = FunctionModel(function=answering.function, batch=batch, in_flight=in_flight, version=version)
     order = RunOrder(
@@ -272,6 +279,40 @@ def endpoint(model: str, *, url: str = "", key: str = "", version: str = "", in_
     from aiplatform.eval.calls import Endpoint  # noqa: PLC0415 - as above
 
     return Endpoint(model=model, url=url, key=key, version=version, in_flight=in_flight)
+
+
+def inference_endpoint(
+    model: str, *, url: str = "", key: str = "", version: str = "", batch_rows: int = 1, in_flight: int = 8
+) -> InferenceEndpoint:
+    """A model behind the Open Inference Protocol to evaluate: the platform's own, KServe's, Triton's.
+
+    Args:
+        model: Name that requests ask for.
+        url: Address before `/v2`; by default the platform's own.
+        key: Of another address; at the platform's own its key goes along.
+        version: Version to ask for; by default the one that runs.
+        batch_rows: Rows of one request.
+        in_flight: Requests of a worker at a time.
+    """
+    from aiplatform.eval.inference_models import InferenceEndpoint  # noqa: PLC0415 - as above
+
+    return InferenceEndpoint(model=model, url=url, key=key, version=version, batch_rows=batch_rows, in_flight=in_flight)
+
+
+def traces(
+    query: str = "", *, expected: str | None = None, from_ns: int | None = None, to_ns: int | None = None
+) -> TraceRows:
+    """Traces as rows to evaluate: without a model their own answers are scored, with one theirs is asked again.
+
+    Args:
+        query: A line of the query language, `kind:llm score.relevance<0.5`.
+        expected: Name of the score whose value is the expected answer; `output` for the answer that was given.
+        from_ns: Only traces that began then or later.
+        to_ns: Only traces that began before.
+    """
+    from aiplatform.eval.inputs import TraceRows  # noqa: PLC0415 - as above
+
+    return TraceRows(query=query, expected=expected, from_ns=from_ns, to_ns=to_ns)
 
 
 def scorer(function: Callable[[Any], Any] | None = None, /, **options: Any) -> Any:

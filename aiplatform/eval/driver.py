@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final
 
 from aiplatform.client.http import Client
@@ -22,10 +23,13 @@ from aiplatform.core.ids import new_id
 from aiplatform.eval.blocks import Plan
 from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, Endpoint, FunctionModel, Model, StoredAnswers
 from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
-from aiplatform.eval.inputs import open_source
+from aiplatform.eval.inference_models import InferenceEndpoint
+from aiplatform.eval.inputs import TraceRows, open_source
 from aiplatform.eval.model import DataRef, EvaluationRun, RunStatus, from_json, to_json
+from aiplatform.eval.registered_models import RegisteredModel, registered
 from aiplatform.eval.scorers import Scorer, resolve
-from aiplatform.eval.spec import EvalSpec, parse_spec
+from aiplatform.eval.spec import DataSpec, EvalSpec, parse_spec
+from aiplatform.registry.model import ModelVersion
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ class RunOrder:
     name: str
     data: Any
     model: Any = None
-    """A function, a class, an `Endpoint`, a `FunctionModel`; None where the data hold the answers."""
+    """A function, a class, a model of this package, a registered version; None where the data hold the answers."""
 
     scorers: Sequence[Any]
     label: str = ""
@@ -71,7 +75,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         AIPlatformError: A worker failed; the run is recorded as failed with the same words.
     """
     scorers = resolve(order.scorers)
-    model = model_of(order.model)
+    model = model_of(order.model, client)
     source = open_source(order.data, client, limit=order.limit)
     run_id = order.run_id or new_id("eval")
     body = {
@@ -128,23 +132,10 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
     """
     if os.getcwd() not in sys.path:  # noqa: PTH109 - what `python -m` puts there too
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    model: Any = None
-    if spec.model is not None and spec.model.function is not None:
-        function = load_object(spec.model.function)
-        model = FunctionModel(
-            function=function, batch=spec.model.batch, in_flight=spec.in_flight, version=spec.model.version
-        )
-    elif spec.model is not None:
-        model = Endpoint(
-            model=spec.model.endpoint or "",
-            url=spec.model.url or "",
-            version=spec.model.version,
-            in_flight=spec.in_flight or DEFAULT_IN_FLIGHT,
-        )
     return RunOrder(
         name=spec.name,
-        data=spec.data.dataset or spec.data.path,
-        model=model,
+        data=_data_of(spec.data),
+        model=_model_of_spec(spec),
         scorers=[load_object(each) if ":" in each else each for each in spec.scorers],
         label=spec.label,
         run_id=run_id,
@@ -158,6 +149,30 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
     )
 
 
+def _data_of(spec: DataSpec) -> Any:
+    if spec.traces is not None:
+        return TraceRows(query=spec.traces, expected=spec.expected)
+    return spec.dataset or Path(spec.path or "")
+
+
+def _model_of_spec(spec: EvalSpec) -> Any:
+    """What answers, as a specification says; None where the data do. A registered version stays its reference."""
+    wanted = spec.model
+    if wanted is None:
+        return None
+    if wanted.function is not None:
+        function = load_object(wanted.function)
+        return FunctionModel(function=function, batch=wanted.batch, in_flight=spec.in_flight, version=wanted.version)
+    if wanted.registered is not None:
+        return wanted.registered
+    in_flight = spec.in_flight or DEFAULT_IN_FLIGHT
+    if wanted.protocol == "inference":
+        return InferenceEndpoint(
+            model=wanted.endpoint or "", url=wanted.url or "", input_name=wanted.input_name, in_flight=in_flight
+        )
+    return Endpoint(model=wanted.endpoint or "", url=wanted.url or "", version=wanted.version, in_flight=in_flight)
+
+
 def recorded_spec(client: Client, run_id: str) -> EvalSpec:
     """The specification of a run that the platform recorded.
 
@@ -168,21 +183,28 @@ def recorded_spec(client: Client, run_id: str) -> EvalSpec:
     return parse_spec(client.get(f"/api/v1/evaluations/{run_id}").get("spec"))
 
 
-def model_of(given: Any) -> Model:
+def model_of(given: Any, client: Client | None = None) -> Model:
     """The model that a caller gave, whatever it gave.
+
+    Args:
+        given: A model, a function or class, a registered version or its reference, or None.
+        client: Where registered versions are found.
 
     Raises:
         InvalidError: It is nothing that answers.
+        NotFoundError: There is no such registered version.
     """
     if given is None:
         return StoredAnswers()
-    if isinstance(given, Endpoint | FunctionModel | StoredAnswers):
+    if isinstance(given, Endpoint | FunctionModel | InferenceEndpoint | RegisteredModel | StoredAnswers):
         return given
+    if isinstance(given, str | ModelVersion):
+        return registered(given, client or Client())
     if callable(given):
         return FunctionModel(function=given)
     raise InvalidError(
         N_("A model of kind {kind!r} cannot be called."),
-        hint=N_("Give a function, a class, an `Endpoint`, or None where the data hold the answers."),
+        hint=N_("Give a function, a class, an endpoint, a registered version, or None where the data hold answers."),
         reason="evaluation.model_kind",
         kind=type(given).__name__,
     )

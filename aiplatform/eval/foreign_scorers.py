@@ -1,4 +1,4 @@
-"""Scorers of others: installed ones, found through the entry points `aiplatform.scorers`, and MLflow's scorer objects."""
+"""Scorers of others: installed ones, found through the entry points `aiplatform.scorers`, and MLflow's objects."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@
     def short(row: Row) -> bool:
         return len(row.output) < 200
 
-A scorer may be a function, a class that is made once in each worker, or an object with `__call__`, sync or async, of one
-row or (`batch=True`) of a list of rows. It returns a number, a bool, `"yes"` or `"no"`, a `Score`, or None where it does not
-apply to the row; one that declares `outputs` returns several of them by name, one that declares `categories` one of those.
-What it raises becomes a failed score with the error as its reason.
+A scorer may be a function, a class that is made once in each worker, or an object with `__call__`, sync or async, of
+one row or (`batch=True`) of a list of rows. It returns a number, a bool, `"yes"` or `"no"`, a `Score`, or None where it
+does not apply to the row; one that declares `outputs` returns several of them by name, one that declares `categories`
+one of those. What it raises becomes a failed score with the error as its reason.
 """
 
 from __future__ import annotations

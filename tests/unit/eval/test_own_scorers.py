@@ -1,4 +1,4 @@
-"""Scorers that users write: batches, classes, several values, categories, needed columns, plug-ins, MLflow's objects."""
+"""Scorers that users write: batches, classes, several values, categories, needed columns, plug-ins, MLflow's."""
 
 from __future__ import annotations
 
