@@ -206,6 +206,7 @@ def run(
     num_workers: int | None = None,
     cpus_per_worker: float = 0.25,
     run_id: str | None = None,
+    mlflow: bool = True,
     client: Client | None = None,
     say: Callable[[str], None] | None = None,
 ) -> EvaluationHandle:
@@ -233,6 +234,7 @@ def run(
         num_workers: Most workers at a time; by default what the cluster has room for.
         cpus_per_worker: Logical CPUs of a worker.
         run_id: The caller's own id: the same id names the same run.
+        mlflow: Whether the run is logged to MLflow too, in the experiment `evaluations`.
         client: By default one made from the environment.
         say: Takes lines of progress; by default they go to standard error.
 
@@ -262,6 +264,7 @@ def run(
         limit=limit,
         columns=columns or {},
         workers=Workers(num_workers=num_workers, cpus=cpus_per_worker),
+        mlflow=mlflow,
     )
     return EvaluationHandle(carry_out(order, client, say=say or _say), client)
 

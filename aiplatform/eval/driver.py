@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +26,7 @@ from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, Endpoint, FunctionModel, Mo
 from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import TraceRows, open_source
+from aiplatform.eval.mlflow_log import MlflowLog
 from aiplatform.eval.model import DataRef, EvaluationRun, RunStatus, from_json, to_json
 from aiplatform.eval.registered_models import RegisteredModel, registered
 from aiplatform.eval.scorers import Scorer, resolve
@@ -57,6 +59,9 @@ class RunOrder:
     limit: int | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     workers: Workers = field(default_factory=Workers)
+    mlflow: bool = True
+    """Whether the run is logged to MLflow too."""
+
     environment: Mapping[str, str] = field(default_factory=dict)
     """What else to record of where the run took place."""
 
@@ -105,7 +110,9 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         )
     reporter = _Reporter(client, run_id, order.name, say)
     # A run that the platform recorded before its job began learns here what it is made of.
-    reporter.patch({**{key: body[key] for key in body if key not in {"run_id", "name"}}, "status": RunStatus.RUNNING})
+    known = reporter.patch(
+        {**{key: body[key] for key in body if key not in {"run_id", "name"}}, "status": RunStatus.RUNNING}
+    )
     plan = Plan(
         run_id=run_id,
         model=model,
@@ -115,13 +122,34 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         columns=order.columns,
         credentials=client.credentials,
     )
+    with _logged(order, client, known, reporter) as logged:
+        try:
+            sink = ClientSink(credentials=client.credentials)
+            outcome = evaluate(source, plan, sink, workers=order.workers, on_progress=reporter)
+        except BaseException as error:
+            logged(reporter.failed(error))
+            raise
+        done = reporter.completed(outcome, source.ref, scorers, order.primary)
+        logged(done)
+    return done
+
+
+@contextmanager
+def _logged(
+    order: RunOrder, client: Client, run: EvaluationRun, reporter: _Reporter
+) -> Iterator[Callable[[EvaluationRun | None], None]]:
+    """Takes the run as it ended, for its entry in MLflow; of a run that shall have none, nothing."""
+    if not order.mlflow:
+        yield lambda _: None
+        return
+    log = MlflowLog(client, warn=reporter.say)
     try:
-        sink = ClientSink(credentials=client.credentials)
-        outcome = evaluate(source, plan, sink, workers=order.workers, on_progress=reporter)
-    except BaseException as error:
-        reporter.failed(error)
-        raise
-    return reporter.completed(outcome, source.ref, scorers, order.primary)
+        mlflow_run_id = log.begin(run)
+        if mlflow_run_id and mlflow_run_id != run.mlflow_run_id:
+            reporter.patch({"mlflow_run_id": mlflow_run_id})
+        yield lambda ended: log.end(mlflow_run_id, ended) if ended is not None else None
+    finally:
+        log.close()
 
 
 def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
@@ -146,6 +174,7 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
         limit=spec.data.limit,
         columns=spec.data.columns,
         workers=Workers(num_workers=spec.num_workers, cpus=spec.cpus_per_worker),
+        mlflow=spec.mlflow,
     )
 
 
@@ -262,7 +291,7 @@ class _Reporter:
         self._client = client
         self._run_id = run_id
         self._name = name
-        self._say = say or (lambda _: None)
+        self.say = say or (lambda _: None)
         self._started = time.monotonic()
         self._reported = self._said = self._started
 
@@ -277,7 +306,7 @@ class _Reporter:
             self._said = now
             of = f" of {progress.total_rows:,}" if progress.total_rows is not None else ""
             failures = f", {progress.error_rows:,} failed" if progress.error_rows else ""
-            self._say(f"{self._name}: {progress.done_rows:,}{of} rows{failures}, {now - self._started:.0f} s")
+            self.say(f"{self._name}: {progress.done_rows:,}{of} rows{failures}, {now - self._started:.0f} s")
         if now - self._reported >= REPORT_EVERY_S:
             self._reported = now
             self._report(progress)
@@ -288,14 +317,16 @@ class _Reporter:
         Raises:
             ConflictError: The run was cancelled.
         """
-        path = f"/api/v1/evaluations/{self._run_id}"
-        answer = self._client.request("PATCH", path, json=change, idempotent=True).json()
-        run = from_json(EvaluationRun, answer)
+        run = self._sent(change)
         if run.status is RunStatus.CANCELLED:
             raise ConflictError(
                 N_("Evaluation run {run_id!r} was cancelled."), reason="evaluation.cancelled", run_id=self._run_id
             )
         return run
+
+    def _sent(self, change: Mapping[str, Any]) -> EvaluationRun:
+        path = f"/api/v1/evaluations/{self._run_id}"
+        return from_json(EvaluationRun, self._client.request("PATCH", path, json=change, idempotent=True).json())
 
     def completed(self, outcome: Outcome, data: DataRef, scorers: Sequence[Scorer], primary: str) -> EvaluationRun:
         """Send the result."""
@@ -317,15 +348,16 @@ class _Reporter:
             }
         )
 
-    def failed(self, error: BaseException) -> None:
-        """Record why the run ended; a platform that cannot be reached hides no error."""
+    def failed(self, error: BaseException) -> EvaluationRun | None:
+        """Record why the run ended; a platform that cannot be reached hides no error, and None is returned."""
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         status = RunStatus.CANCELLED if interrupted else RunStatus.FAILED
         told = str(error) if isinstance(error, AIPlatformError) else f"{type(error).__name__}: {error}"
         try:
-            self.patch({"status": status, "error": told[:2000]})
+            return self._sent({"status": status, "error": told[:2000]})
         except AIPlatformError:
             logger.warning("the end of the run could not be recorded", exc_info=True, extra={"run_id": self._run_id})
+            return None
 
     def _report(self, progress: Progress) -> None:
         try:

@@ -53,7 +53,7 @@ class Files:
             return None
         import pyarrow.parquet as pq  # noqa: PLC0415 - one reader a kind of file
 
-        return sum(pq.read_metadata(path).num_rows for path in self.paths)
+        return sum(int(pq.read_metadata(path).num_rows) for path in self.paths)
 
     def table(self) -> pa.Table:
         """Every row.

@@ -61,8 +61,8 @@ class Score:
 _ROW_FIELDS: Final = frozenset({"input", "expected", "output"})
 """What a scorer may need besides columns."""
 
-ScorerFunction = Callable[[Any], Any]
-"""Of a `Row`, or of a list of rows where the scorer takes batches."""
+ScorerFunction = Callable[..., Any]
+"""Of a `Row`, of a list of rows where the scorer takes batches; a class is called without arguments first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

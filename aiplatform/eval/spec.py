@@ -120,6 +120,9 @@ class EvalSpec(_Section):
     in_flight: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Model calls of a worker at a time; by default 8 for async functions and endpoints, else 1."""
 
+    mlflow: bool = True
+    """Whether the run is logged to MLflow too, in the experiment `evaluations`."""
+
     working_dir: str | None = None
     """Artifact path of a zip with the code, where the platform starts the run."""
 

@@ -68,8 +68,6 @@ def test_texts_and_plain_values_are_tensors_too() -> None:
     assert [answer.output for answer in asked(server, ["a", "中文"], input_name="question")] == [1, 2]
 
 
-
-
 @given(st.lists(st.lists(st.lists(st.integers(-9, 9), min_size=2, max_size=2), min_size=3, max_size=3), min_size=1))
 def test_tensors_come_back_as_they_went(values: list[Any]) -> None:
     arrays = arrays_from({"inputs": tensors_of(values, "x")})

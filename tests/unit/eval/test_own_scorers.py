@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,7 @@ def test_categories_are_shares() -> None:
 
 def test_needed_columns_tell_absence_from_emptiness() -> None:
     wanted = scorer(needs=["context", "expected"], name="both")(lambda _: 1)
-    records = [*RECORDS[:2], {"id": "r9", "input": "q", "output": "x", "expected": "y"}]
+    records: list[dict[str, Any]] = [*RECORDS[:2], {"id": "r9", "input": "q", "output": "x", "expected": "y"}]
     results = evaluated(wanted, records=records)
     states = [(score.state, score.reason) for score in column(results, "both")]
     assert states == [
@@ -208,7 +208,7 @@ def test_names_that_would_collide_are_refused() -> None:
 
 
 @pytest.fixture
-def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
     """Installs a package that offers a scorer."""
 
     def install(package: str, line: str) -> None:
@@ -219,7 +219,7 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         (tmp_path / f"{package}.py").write_text("def polite(row):\n    return 'please' in row.output\n")
 
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield install  # type: ignore[misc]
+    yield install
     sys.modules.pop("manners", None)
 
 
@@ -240,7 +240,7 @@ def test_an_installed_scorer_that_cannot_be_loaded_is_told(offer: Callable[[str,
 
 
 def test_mlflow_scorers_are_taken_as_they_are() -> None:
-    @mlflow.genai.scorers.scorer
+    @mlflow.genai.scorers.scorer  # type: ignore[untyped-decorator]  # MLflow has no types
     def same(outputs: Any, expectations: Any) -> Feedback:
         return Feedback(value=outputs == expectations["expected_response"], rationale="compared")
 
@@ -250,7 +250,7 @@ def test_mlflow_scorers_are_taken_as_they_are() -> None:
 
 
 def test_several_mlflow_feedbacks_need_their_names_said() -> None:
-    @mlflow.genai.scorers.scorer
+    @mlflow.genai.scorers.scorer  # type: ignore[untyped-decorator]  # MLflow has no types
     def two(inputs: Any, outputs: Any) -> list[Feedback]:
         assert inputs["input"].startswith("q")
         return [Feedback(name="a", value="yes"), Feedback(name="b", value=None, error=ValueError("no judge"))]

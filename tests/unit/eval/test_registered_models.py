@@ -98,7 +98,7 @@ def test_a_version_that_nothing_can_load_is_told(folder: Path, loader: str | Non
 def test_mlflow_flavours_take_a_whole_block(tmp_path: Path) -> None:
     import mlflow.pyfunc
 
-    class Sums(mlflow.pyfunc.PythonModel):
+    class Sums(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types
         def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
             return model_input.sum(axis=1)
 
