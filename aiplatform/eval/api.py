@@ -30,7 +30,7 @@ from aiplatform.eval.model import (
     RunStatus,
     from_json,
 )
-from aiplatform.eval.terminal import comparison_view, run_view
+from aiplatform.eval.terminal import comparison_view, gate_view, run_view
 
 if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
@@ -47,6 +47,7 @@ __all__ = [
     "comparison",
     "comparisons",
     "endpoint",
+    "find",
     "get",
     "inference_endpoint",
     "list",
@@ -86,6 +87,11 @@ class EvaluationHandle:
         """Its metrics by name."""
         return {metric.name: metric for metric in self.run.metrics}
 
+    @property
+    def url(self) -> str:
+        """Address of its page."""
+        return self._client.credentials.page(f"/evaluations/{self.run_id}")
+
     def refresh(self) -> EvaluationHandle:
         """The run as it is now."""
         return get(self.run_id, client=self._client)
@@ -111,6 +117,18 @@ class EvaluationHandle:
         body = {"gate": gate, "baseline": _id(baseline) if baseline is not None else None}
         path = f"/api/v1/evaluations/{self.run_id}:gate"
         return from_json(GateResult, self._client.post(path, body, idempotent=True))
+
+    def must(self, gate: str, *, baseline: EvaluationHandle | str | None = None) -> EvaluationHandle:
+        """The run itself where it passes a gate.
+
+        Raises:
+            AssertionError: It does not, or that cannot be told; the message is the gate, every condition by itself.
+        """
+        __tracebackhide__ = True
+        result = self.check(gate, baseline=baseline)
+        if result.outcome is not Outcome.PASS:
+            raise AssertionError(f"{self.name} does not pass its gate\n{_text(gate_view(result))}")
+        return self
 
     def passes(self, gate: str, *, baseline: EvaluationHandle | str | None = None) -> bool:
         """Whether the run passes a gate; what cannot be told does not pass."""
@@ -333,6 +351,25 @@ def get(run_id: str, *, client: Client | None = None) -> EvaluationHandle:
     """
     client = client or Client()
     return EvaluationHandle(from_json(EvaluationRun, client.get(f"/api/v1/evaluations/{run_id}")), client)
+
+
+def find(name: str, *, client: Client | None = None) -> EvaluationHandle:
+    """The run of an id, or the newest completed run of a name.
+
+    Raises:
+        NotFoundError: The project has no such run.
+    """
+    client = client or Client()
+    after: str | None = None
+    while not name.startswith("eval-"):
+        page = client.get("/api/v1/evaluations", status=str(RunStatus.COMPLETED), limit=PAGE, after=after)
+        found = next((item for item in page["items"] if item["name"] == name), None)
+        if found is not None:
+            return EvaluationHandle(from_json(EvaluationRun, found), client)
+        after = page["next"]
+        if after is None:
+            break
+    return get(name, client=client)
 
 
 def list(  # noqa: A001 - a verb on a noun

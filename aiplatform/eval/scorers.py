@@ -331,12 +331,15 @@ def _as_score(name: str, value: Any) -> RowScore:
 def _resolved(wanted: Scorer | ScorerFunction | str) -> Scorer:
     if isinstance(wanted, Scorer):
         return wanted
-    from aiplatform.eval import foreign_scorers  # noqa: PLC0415 - they are made of this module's parts
+    from aiplatform.eval import checks, foreign_scorers  # noqa: PLC0415 - they are made of this module's parts
 
     if not isinstance(wanted, str):
         return foreign_scorers.adapted(wanted) or scorer(wanted)
     from aiplatform.eval.builtin_scorers import named  # noqa: PLC0415 - likewise
 
+    brought = checks.named(wanted)
+    if brought is not None:
+        return brought
     try:
         return named(wanted)  # first, so that no package can put itself in a built-in scorer's place
     except InvalidError:
