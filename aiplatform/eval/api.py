@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
     from aiplatform.eval.inference_models import InferenceEndpoint
     from aiplatform.eval.inputs import TraceRows
+    from aiplatform.eval.measures.measuring import Measurement
+    from aiplatform.eval.measures.naming import Metric
     from aiplatform.eval.scorers import Scorer
     from aiplatform.registry.model import ModelVersion
 
@@ -51,6 +53,8 @@ __all__ = [
     "get",
     "inference_endpoint",
     "list",
+    "measure",
+    "metric",
     "run",
     "scorer",
     "traces",
@@ -209,7 +213,8 @@ def run(
     data: Any,
     model: Callable[[Any], Any] | Endpoint | InferenceEndpoint | ModelVersion | str | None = None,
     *,
-    scorers: Sequence[Scorer | Callable[[Any], Any] | str],
+    scorers: Sequence[Scorer | Callable[[Any], Any] | str] = (),
+    metrics: Sequence[Metric | str] = (),
     name: str,
     label: str = "",
     version: str = "",
@@ -237,6 +242,7 @@ def run(
             `inference_endpoint(...)`; a registered version or its reference (`qa@3`); None where the data hold the
             answers in the column `output`.
         scorers: Scorers, functions of a `Row`, MLflow's scorers, or names such as `hit@5`.
+        metrics: Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu`, or `metric(...)`.
         name: What people call the run, `v4`.
         label: What the version is, in a few words.
         version: Registered version that the model is, for the record: `qa@3`.
@@ -273,6 +279,7 @@ def run(
         data=data,
         model=answering,
         scorers=scorers,
+        metrics=metrics,
         label=label,
         run_id=run_id,
         slices=tuple(slices),
@@ -341,6 +348,60 @@ def scorer(function: Callable[[Any], Any] | None = None, /, **options: Any) -> A
     from aiplatform.eval import scorers  # noqa: PLC0415 - as above
 
     return scorers.scorer(**options) if function is None else scorers.scorer(function)
+
+
+def metric(name: str, /, *, alias: str = "", **parameters: Any) -> Metric:
+    """A metric with parameters: `metric("f1", average="macro")`.
+
+    Args:
+        name: As in a specification: `f1`, `recall@10`, `bleu`.
+        alias: What its numbers are called.
+        parameters: What it is called with; `expected` and `output` say which columns it reads.
+
+    Raises:
+        InvalidError: The name cannot be read.
+    """
+    from aiplatform.eval.measures import naming  # noqa: PLC0415 - as above
+
+    return naming.metric(name, alias=alias, **parameters)
+
+
+def measure(
+    data: Any,
+    metrics: Sequence[Metric | str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    slices: Sequence[str] = (),
+    cluster: str = "",
+    blocks: int | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Measurement:
+    """The metrics of data at hand, in this process: no platform, no Ray, nothing is stored.
+
+    Args:
+        data: A Parquet file, read block by block; columns by name; dictionaries; a pandas frame; an Arrow table.
+        metrics: Names such as `f1_macro`, or `metric(...)`.
+        columns: Which column is what: `{"output": "prediction"}`.
+        slices: Columns whose values make slices.
+        cluster: Column whose equal values depend on each other; errors are then clustered.
+        blocks: Into how many blocks to split the rows; the numbers do not depend on it.
+        level: Of the intervals.
+        draws: Of the bootstrap, where a metric has no interval of its own.
+        seed: Of what is drawn.
+
+    Raises:
+        InvalidError: A metric is unknown, a column is missing, or there are no rows.
+        NotFoundError: There is no such file.
+    """
+    from aiplatform.eval.measures import measuring  # noqa: PLC0415 - as above
+    from aiplatform.eval.measures.measure import Request  # noqa: PLC0415
+
+    request = Request(level=level, draws=draws, seed=seed)
+    return measuring.measure(
+        data, metrics, columns=columns, slices=slices, cluster=cluster, blocks=blocks, request=request
+    )
 
 
 def get(run_id: str, *, client: Client | None = None) -> EvaluationHandle:

@@ -17,10 +17,12 @@ from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.eval import rows
 from aiplatform.eval.calls import Answer, FunctionModel, Model, StoredAnswers, stored_answer
+from aiplatform.eval.measures.columns import Block, Column
+from aiplatform.eval.measures.measure import Measure
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import RowFile, RowResult, RowScore
 from aiplatform.eval.scorers import Row, Scorer
-from aiplatform.eval.scoring import Column, column_of, score_names, settled
+from aiplatform.eval.scoring import ScoreColumn, column_of, score_names, settled
 from aiplatform.eval.statistics.hashing import content_id
 from aiplatform.tracing.sdk import span
 
@@ -47,6 +49,8 @@ class Plan:
     run_id: str
     model: Model
     scorers: tuple[Scorer, ...]
+    measures: tuple[Measure, ...] = ()
+    seed: int = 0
     slices: tuple[str, ...] = ()
     cluster: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +58,12 @@ class Plan:
 
     credentials: Credentials | None = None
     """Where workers send the traces of calls; None: nowhere."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Names of the scores that a row has: of the scorers, and of metrics that are means of rows."""
+        measured = (each.name for each in self.measures if each.row_values is not None)
+        return (*score_names(self.scorers), *measured)
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
@@ -70,8 +80,13 @@ class BlockResult:
     errors: int
 
 
-def row_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
+def row_of(record: Mapping[str, Any], columns: Mapping[str, str], *, needs_input: bool = True) -> Row:
     """The row that a record of the data holds.
+
+    Args:
+        record: What the data hold.
+        columns: `input` -> the column that holds it.
+        needs_input: Whether a row without an input is an error; stored answers can be scored without.
 
     Raises:
         InvalidError: There is no input.
@@ -79,7 +94,7 @@ def row_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
     record = _opened(record)
     input_columns = (columns["input"],) if "input" in columns else _INPUT_COLUMNS
     name = next((column for column in input_columns if column in record), None)
-    if name is None:
+    if name is None and (needs_input or "input" in columns):
         raise InvalidError(
             N_("The data have no column {name!r}; there are: {known}."),
             hint=N_('Say which column is the input: columns={{"input": "question"}}.'),
@@ -87,17 +102,35 @@ def row_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
             name=input_columns[0],
             known=", ".join(record),
         )
+    given_input = record[name] if name is not None else None
     expected = record.get(columns.get("expected", "expected"))
     id_columns = (columns["id"],) if "id" in columns else _ID_COLUMNS
     given = next((record[column] for column in id_columns if record.get(column) not in (None, "")), None)
     return Row(
-        row_id=str(given) if given is not None else content_id(record[name], expected),
-        input=record[name],
+        row_id=str(given) if given is not None else content_id(given_input, expected),
+        input=given_input,
         expected=expected,
         output=record.get(columns.get("output", "output")),
         columns=record,
         latency_ms=record.get("latency_ms"),
         trace_id=record.get("trace_id") or "",
+    )
+
+
+def block_of_rows(found: Sequence[Row], results: Sequence[RowResult], plan: Plan) -> Block:
+    """Rows and what came of them, in the columns that metrics need."""
+    names = dict.fromkeys(name for measure in plan.measures for name in measure.collector.needs)
+    columns = {name: Column([row.columns.get(plan.columns.get(name, name)) for row in found]) for name in names}
+    columns |= {column: Column([row.columns.get(column) for row in found]) for column in plan.kept_columns}
+    columns["expected"] = Column([row.expected for row in found])
+    columns["output"] = Column([result.output for result in results])
+    columns["latency_ms"] = Column([result.latency_ms for result in results])
+    return Block(
+        columns=columns,
+        num_rows=len(results),
+        row_ids=lambda: [result.row_id for result in results],
+        cluster=plan.cluster,
+        seed=plan.seed,
     )
 
 
@@ -118,16 +151,28 @@ class BlockEvaluator:
             UnauthenticatedError: The endpoint does not know the key.
         """
         plan = self._plan
-        found = [row_of(record, plan.columns) for record in records]
+        needs_input = not isinstance(self._model, StoredAnswers)
+        found = [row_of(record, plan.columns, needs_input=needs_input) for record in records]
         results = self._results(found)
         state = RunState(cluster=plan.cluster)
         state.add(results, plan.slices)
-        content = rows.to_parquet(results, score_names(plan.scorers), plan.kept_columns)
+        results = self._measured(state, found, results)
+        content = rows.to_parquet(results, plan.score_names, plan.kept_columns)
         digest = hashlib.sha256(content).hexdigest()
         path = f"evaluations/{plan.run_id}/rows/{digest[:32]}.parquet"
         self._sink.put(path, content)
         file = RowFile(path=path, num_rows=len(results), sha256=digest)
         return BlockResult(state=state, file=file, errors=sum(bool(result.error) for result in results))
+
+    def _measured(self, state: RunState, found: Sequence[Row], results: list[RowResult]) -> list[RowResult]:
+        """The results with the scores that metrics give their rows; what they collect goes into the state."""
+        plan = self._plan
+        if not plan.measures:
+            return results
+        block = block_of_rows(found, results, plan)
+        state.measured.add(block, plan.measures, plan.slices)
+        scores = [each for each in (measure.row_scores(block) for measure in plan.measures) if each is not None]
+        return [replace(result, scores=(*result.scores, *more)) for result, *more in zip(results, *scores, strict=True)]
 
     def _results(self, found: Sequence[Row]) -> list[RowResult]:
         if not isinstance(self._model, StoredAnswers):
@@ -145,11 +190,13 @@ class BlockEvaluator:
             raise _first(group) from None
         return self._joined(found, answers, await settled(self._columns(found, answers)))
 
-    def _columns(self, found: Sequence[Row], answers: Sequence[Answer]) -> list[Column | Awaitable[Column]]:
+    def _columns(self, found: Sequence[Row], answers: Sequence[Answer]) -> list[ScoreColumn | Awaitable[ScoreColumn]]:
         seen = [_answered(row, answer) for row, answer in zip(found, answers, strict=True)]
         return [column_of(each, seen) for each in self._scorers]
 
-    def _joined(self, found: Sequence[Row], answers: Sequence[Answer], columns: Sequence[Column]) -> list[RowResult]:
+    def _joined(
+        self, found: Sequence[Row], answers: Sequence[Answer], columns: Sequence[ScoreColumn]
+    ) -> list[RowResult]:
         return [
             self._result(row, answers[place], [score for column in columns for score in column[place]])
             for place, row in enumerate(found)

@@ -26,10 +26,12 @@ from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, Endpoint, FunctionModel, Mo
 from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import TraceRows, open_source
+from aiplatform.eval.measures.measure import Measure
+from aiplatform.eval.measures.registry import resolve as resolve_metrics
 from aiplatform.eval.mlflow_log import MlflowLog
 from aiplatform.eval.model import DataRef, EvaluationRun, RunStatus, from_json, to_json
 from aiplatform.eval.registered_models import RegisteredModel, registered
-from aiplatform.eval.scorers import Scorer, resolve
+from aiplatform.eval.scorers import resolve
 from aiplatform.eval.spec import DataSpec, EvalSpec, parse_spec
 from aiplatform.registry.model import ModelVersion
 
@@ -37,7 +39,17 @@ logger = logging.getLogger(__name__)
 
 REPORT_EVERY_S: Final = 2.0
 SAY_EVERY_S: Final = 5.0
-_RECORDED_PACKAGES: Final = ("aiplatform", "ray", "numpy", "scipy", "pyarrow", "torch", "transformers")
+_RECORDED_PACKAGES: Final = (
+    "aiplatform",
+    "ray",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "torch",
+    "transformers",
+    "scikit-learn",
+    "sacrebleu",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +61,10 @@ class RunOrder:
     model: Any = None
     """A function, a class, a model of this package, a registered version; None where the data hold the answers."""
 
-    scorers: Sequence[Any]
+    scorers: Sequence[Any] = ()
+    metrics: Sequence[Any] = ()
+    """Metrics that reference implementations define: names, or what `aip.evaluations.metric` makes."""
+
     label: str = ""
     run_id: str | None = None
     slices: tuple[str, ...] = ()
@@ -79,7 +94,8 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         ConflictError: The run was cancelled, or had ended before without a result.
         AIPlatformError: A worker failed; the run is recorded as failed with the same words.
     """
-    scorers = resolve(order.scorers)
+    scorers, measures = resolve(order.scorers), measures_of(order)
+    refs = (*(ref for each in scorers for ref in each.refs), *(each.ref for each in measures))
     model = model_of(order.model, client)
     source = open_source(order.data, client, limit=order.limit)
     run_id = order.run_id or new_id("eval")
@@ -89,7 +105,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         "label": order.label,
         "data": to_json(source.ref),
         "model": to_json(model.ref),
-        "scorers": [to_json(ref) for each in scorers for ref in each.refs],
+        "scorers": [to_json(each) for each in refs],
         "slices": [*order.slices],
         "primary": order.primary,
         "total_rows": source.num_rows,
@@ -117,6 +133,8 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         run_id=run_id,
         model=model,
         scorers=scorers,
+        measures=measures,
+        seed=order.seed,
         slices=order.slices,
         cluster=order.cluster,
         columns=order.columns,
@@ -129,7 +147,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         except BaseException as error:
             logged(reporter.failed(error))
             raise
-        done = reporter.completed(outcome, source.ref, scorers, order.primary)
+        done = reporter.completed(outcome, source.ref, plan, order.primary)
         logged(done)
     return done
 
@@ -152,6 +170,31 @@ def _logged(
         log.close()
 
 
+def measures_of(order: RunOrder) -> tuple[Measure, ...]:
+    """The metrics of an order.
+
+    Raises:
+        InvalidError: One is unknown or has the name of a scorer, or there is nothing to score by.
+    """
+    if not order.scorers and not order.metrics:
+        raise InvalidError(
+            N_("There is nothing to score by."),
+            hint=N_('Give `metrics` or `scorers`: metrics=["accuracy", "f1_macro"].'),
+            reason="evaluation.no_scores",
+        )
+    measures = resolve_metrics(order.metrics)
+    names = {name for each in resolve(order.scorers) for name in each.names}
+    for measure in measures:
+        if measure.name in names:
+            raise InvalidError(
+                N_("A scorer and a metric are both named {name!r}."),
+                hint=N_('Leave one out, or name the metric: metric("accuracy", alias="share").'),
+                reason="metric.repeated",
+                name=measure.name,
+            )
+    return measures
+
+
 def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
     """The order that a specification writes, its functions imported.
 
@@ -165,6 +208,7 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
         data=_data_of(spec.data),
         model=_model_of_spec(spec),
         scorers=[load_object(each) if ":" in each else each for each in spec.scorers],
+        metrics=spec.metrics,
         label=spec.label,
         run_id=run_id,
         slices=spec.slices,
@@ -328,10 +372,11 @@ class _Reporter:
         path = f"/api/v1/evaluations/{self._run_id}"
         return from_json(EvaluationRun, self._client.request("PATCH", path, json=change, idempotent=True).json())
 
-    def completed(self, outcome: Outcome, data: DataRef, scorers: Sequence[Scorer], primary: str) -> EvaluationRun:
+    def completed(self, outcome: Outcome, data: DataRef, plan: Plan, primary: str) -> EvaluationRun:
         """Send the result."""
-        refs = [ref for each in scorers for ref in each.refs]
-        metrics = outcome.state.metrics(refs)
+        refs = [ref for each in plan.scorers for ref in each.refs]
+        metrics = outcome.state.metrics(refs, measures=plan.measures, seed=plan.seed)
+        slices = outcome.state.slice_metrics(refs, measures=plan.measures, seed=plan.seed)
         names = [metric.name for metric in metrics]
         rows_of_data = replace(data, rows_hash=outcome.state.rows_digest, num_rows=outcome.rows)
         return self.patch(
@@ -342,7 +387,7 @@ class _Reporter:
                 "error_rows": outcome.errors,
                 "data": to_json(rows_of_data),
                 "metrics": [to_json(metric) for metric in metrics],
-                "slice_metrics": [to_json(part) for part in outcome.state.slice_metrics(refs)],
+                "slice_metrics": [to_json(part) for part in slices],
                 "files": [to_json(file) for file in outcome.files],
                 "primary": primary if primary in names else next(iter(names), ""),
             }

@@ -24,7 +24,6 @@ STREAMED_FROM_BYTES: Final = 64 << 20
 RANGE_BYTES: Final = 8 << 20
 """Part of a JSONL file that one task reads."""
 
-_LINES: Final = frozenset({".jsonl", ".ndjson"})
 _PATTERN: Final = frozenset("*?[")
 
 

@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aiplatform.eval.measures.measure import Measure, Request
+from aiplatform.eval.measures.measured import Measured
 from aiplatform.eval.model import MetricKind, MetricValue, RowResult, ScorerRef, ScoreState, SliceMetrics, Unit
 from aiplatform.eval.statistics.exact import Floats, Moments
 from aiplatform.eval.statistics.hashing import HASH_BITS, is_held_out, row_keys, rows_hash
@@ -267,6 +269,9 @@ class RunState:
     slices: dict[tuple[str, str], dict[str, ScorerState]] = field(default_factory=dict)
     slice_rows: dict[tuple[str, str], int] = field(default_factory=dict)
     calls: CallState = field(default_factory=CallState)
+    measured: Measured = field(default_factory=Measured)
+    """What metrics that reference implementations define have collected."""
+
     rows_hash: int = 0
     id_keys: set[int] = field(default_factory=set)
 
@@ -292,6 +297,7 @@ class RunState:
         self.calls.merge(other.calls)
         self.rows_hash = (self.rows_hash + other.rows_hash) % (1 << HASH_BITS)
         self.id_keys |= other.id_keys
+        self.measured.merge(other.measured)
         _merge_scorers(self.scorers, other.scorers)
         for key, states in other.slices.items():
             _merge_scorers(self.slices.setdefault(key, {}), states)
@@ -307,20 +313,41 @@ class RunState:
         """The hash of all rows, as text."""
         return f"{self.rows_hash:064x}"
 
-    def metrics(self, scorers: Sequence[ScorerRef], level: float = 0.95) -> tuple[MetricValue, ...]:
-        """The run's metrics: the scorers' in the given order, then latency and errors."""
-        return (*self._of_scorers(self.scorers, scorers, level), *self.calls.metrics(level))
+    def metrics(
+        self,
+        scorers: Sequence[ScorerRef],
+        level: float = 0.95,
+        measures: Sequence[Measure] = (),
+        seed: int = 0,
+    ) -> tuple[MetricValue, ...]:
+        """The run's metrics: the scorers' and the measures' in the given order, then latency and errors."""
+        return (
+            *self._of_scorers(self.scorers, scorers, level),
+            *self.measured.metrics(measures, Request(level=level, seed=seed)),
+            *self.calls.metrics(level),
+        )
 
-    def slice_metrics(self, scorers: Sequence[ScorerRef], level: float = 0.95) -> tuple[SliceMetrics, ...]:
+    def slice_metrics(
+        self,
+        scorers: Sequence[ScorerRef],
+        level: float = 0.95,
+        measures: Sequence[Measure] = (),
+        seed: int = 0,
+    ) -> tuple[SliceMetrics, ...]:
         """The metrics of every slice, by column and value."""
+        request = Request(level=level, seed=seed)
+        parts = self.measured.slices
         return tuple(
             SliceMetrics(
                 column=column,
                 value=value,
-                num_rows=self.slice_rows[column, value],
-                metrics=tuple(self._of_scorers(states, scorers, level)),
+                num_rows=parts[column, value].num_rows if measures else self.slice_rows[column, value],
+                metrics=(
+                    *self._of_scorers(self.slices.get((column, value), {}), scorers, level),
+                    *(parts[column, value].metrics(measures, request) if measures else ()),
+                ),
             )
-            for (column, value), states in sorted(self.slices.items())
+            for column, value in sorted({*self.slices, *parts})
         )
 
     def _of_scorers(

@@ -10,11 +10,11 @@ from typing import Any
 from aiplatform.eval.model import RowScore
 from aiplatform.eval.scorers import Row, Scorer, all_failed, as_scores, scores, unmet
 
-Column = list[tuple[RowScore, ...]]
+ScoreColumn = list[tuple[RowScore, ...]]
 """What one scorer says of every row."""
 
 
-def column_of(which: Scorer, rows: Sequence[Row | str]) -> Column | Awaitable[Column]:
+def column_of(which: Scorer, rows: Sequence[Row | str]) -> ScoreColumn | Awaitable[ScoreColumn]:
     """The scores of every row by one scorer; awaitable where the scorer is.
 
     Args:
@@ -29,10 +29,10 @@ def column_of(which: Scorer, rows: Sequence[Row | str]) -> Column | Awaitable[Co
     return [each for each in found if isinstance(each, tuple)]
 
 
-async def settled(columns: Sequence[Column | Awaitable[Column]]) -> list[Column]:
+async def settled(columns: Sequence[ScoreColumn | Awaitable[ScoreColumn]]) -> list[ScoreColumn]:
     """The columns of all scorers, those that wait at the same time."""
 
-    async def one(column: Column | Awaitable[Column]) -> Column:
+    async def one(column: ScoreColumn | Awaitable[ScoreColumn]) -> ScoreColumn:
         return await column if inspect.isawaitable(column) else column
 
     return list(await asyncio.gather(*(one(column) for column in columns)))
@@ -43,16 +43,16 @@ def score_names(scorers: Sequence[Scorer]) -> list[str]:
     return [name for each in scorers for name in each.names]
 
 
-async def _gathered(found: Sequence[tuple[RowScore, ...] | Awaitable[tuple[RowScore, ...]]]) -> Column:
+async def _gathered(found: Sequence[tuple[RowScore, ...] | Awaitable[tuple[RowScore, ...]]]) -> ScoreColumn:
     async def one(each: tuple[RowScore, ...] | Awaitable[tuple[RowScore, ...]]) -> tuple[RowScore, ...]:
         return await each if inspect.isawaitable(each) else each
 
     return list(await asyncio.gather(*(one(each) for each in found)))
 
 
-def _batched(which: Scorer, rows: Sequence[Row | str]) -> Column | Awaitable[Column]:
+def _batched(which: Scorer, rows: Sequence[Row | str]) -> ScoreColumn | Awaitable[ScoreColumn]:
     """One call for the rows that can be scored; what it raises fails all of them."""
-    column: Column = [all_failed(which, row) if isinstance(row, str) else unmet(which, row) or () for row in rows]
+    column: ScoreColumn = [all_failed(which, row) if isinstance(row, str) else unmet(which, row) or () for row in rows]
     places = [place for place, known in enumerate(column) if not known]
     if not places:
         return column
@@ -65,7 +65,9 @@ def _batched(which: Scorer, rows: Sequence[Row | str]) -> Column | Awaitable[Col
     return _filled(column, places, _spread(which, values, len(places)))
 
 
-async def _awaited_batch(which: Scorer, column: Column, places: Sequence[int], values: Awaitable[Any]) -> Column:
+async def _awaited_batch(
+    which: Scorer, column: ScoreColumn, places: Sequence[int], values: Awaitable[Any]
+) -> ScoreColumn:
     try:
         found = _spread(which, await values, len(places))
     except Exception as error:  # noqa: BLE001 - as above
@@ -73,7 +75,7 @@ async def _awaited_batch(which: Scorer, column: Column, places: Sequence[int], v
     return _filled(column, places, found)
 
 
-def _spread(which: Scorer, values: Any, num_rows: int) -> Column:
+def _spread(which: Scorer, values: Any, num_rows: int) -> ScoreColumn:
     try:
         listed = list(values)
     except TypeError:
@@ -83,7 +85,7 @@ def _spread(which: Scorer, values: Any, num_rows: int) -> Column:
     return [as_scores(which, value) for value in listed]
 
 
-def _filled(column: Column, places: Sequence[int], found: Column) -> Column:
+def _filled(column: ScoreColumn, places: Sequence[int], found: ScoreColumn) -> ScoreColumn:
     for place, each in zip(places, found, strict=True):
         column[place] = each
     return column

@@ -98,8 +98,11 @@ class EvalSpec(_Section):
 
     data: DataSpec
     model: ModelSpec | None = None
-    scorers: Annotated[tuple[str, ...], Field(min_length=1)]
+    scorers: tuple[str, ...] = ()
     """Names of built-in or installed scorers (`hit@1`, `citation`) or `module:function`."""
+
+    metrics: tuple[str, ...] = ()
+    """Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu(tokenize='zh')`."""
 
     slices: tuple[str, ...] = ()
     """Columns whose values make slices."""
@@ -126,6 +129,12 @@ class EvalSpec(_Section):
     working_dir: str | None = None
     """Artifact path of a zip with the code, where the platform starts the run."""
 
+    @model_validator(mode="after")
+    def _something_to_score_by(self) -> EvalSpec:
+        if not self.scorers and not self.metrics:
+            raise ValueError("give `metrics` or `scorers`")
+        return self
+
 
 def parse_spec(document: Mapping[str, Any] | None) -> EvalSpec:
     """The specification that a document holds.
@@ -139,7 +148,7 @@ def parse_spec(document: Mapping[str, Any] | None) -> EvalSpec:
         first = error.errors()[0]
         raise InvalidError(
             N_("The evaluation specification is wrong at {field!r}: {problem}."),
-            hint=N_("A specification needs `name`, `data` and `scorers`."),
+            hint=N_("A specification needs `name`, `data`, and `metrics` or `scorers`."),
             reason="evaluation.spec",
             field=".".join(str(part) for part in first["loc"]) or "specification",
             problem=first["msg"],
@@ -175,7 +184,7 @@ def load_spec(path: Path) -> EvalSpec:
     if not isinstance(document, Mapping):
         raise InvalidError(
             N_("The specification {path!r} holds no fields."),
-            hint=N_("A specification needs `name`, `data` and `scorers`."),
+            hint=N_("A specification needs `name`, `data`, and `metrics` or `scorers`."),
             reason="evaluation.spec",
             path=str(path),
         )

@@ -42,6 +42,8 @@ class MetricKind(StrEnum):
     MEAN = "mean"
     AUC = "auc"
     QUANTILE = "quantile"
+    CORPUS = "corpus"
+    """Of all rows at once, as F1 and BLEU are: no row has a value of its own."""
 
 
 class ModelKind(StrEnum):

@@ -30,6 +30,7 @@ from aiplatform.eval.scorers import Row, resolve
 
 NUM_ROWS = 130
 SCORERS = ("hit@1", "mrr", "abstention")
+METRICS = ("accuracy", "f1_macro", "bleu", "chrf", "wer")
 
 
 class FolderSink:
@@ -201,6 +202,21 @@ def main(folder: str) -> None:
     (Path(folder) / "tests").mkdir()
     seen["pytest"] = with_pytest(Path(folder) / "tests")
     seen["pytest_without"] = with_pytest(Path(folder) / "tests", "-m", "not evaluation")
+    stored = [
+        {"id": str(n), "expected": f"the cat {n % 5} sat", "output": None if n == 3 else f"the cat {n % 7} sat"}
+        for n in range(90)
+    ]
+    measured = {
+        blocks: evaluations.run(
+            ray.data.from_items(stored, override_num_blocks=blocks), metrics=METRICS, name=f"{blocks}", client=client,
+            say=lambda _: None, num_workers=1 + blocks % 2,
+        )
+        for blocks in (1, 5, 13)
+    }  # fmt: skip
+    here = evaluations.measure(stored, METRICS)
+    seen["measured"] = {blocks: to_json(run.run)["metrics"] for blocks, run in measured.items()}
+    seen["here"] = [to_json(metric) for metric in here.values()]
+    seen["row_scores"] = [len([*measured[5].rows(metric=name, state="scored")]) for name in ("accuracy", "bleu")]
 
     cancel = threading.Timer(4.0, lambda: evaluations.cancel("eval-slow", client=client))
     cancel.start()

@@ -75,6 +75,11 @@ def test_evaluation_on_ray(house: House, url: str) -> None:
     assert seen["headline"] == "No difference to v2 is established."
     assert seen["again"] is True
 
+    assert seen["measured"]["1"] == seen["measured"]["5"] == seen["measured"]["13"]
+    assert seen["measured"]["5"][: len(seen["here"])] == seen["here"]
+    assert [(metric["scored"], metric["failed"]) for metric in seen["here"]] == [(89, 1)] * 5
+    assert seen["row_scores"] == [89, 0]
+
     assert seen["bad_key"][1] == "The model endpoint does not know the key."
     assert seen["bad_key_run"] == "failed"
     assert seen["repeated"][0] == "evaluation.repeated_rows"

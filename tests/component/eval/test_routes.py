@@ -229,7 +229,7 @@ def test_the_platform_starts_a_run_as_one_job(house: House) -> None:
     assert (run["status"], len(house.jobs.specs)) == ("queued", 1)
     assert house.jobs.specs[0].entrypoint == "python -m aiplatform.eval --run eval-7"
     assert api.get("/api/v1/evaluations/eval-7")["spec"]["data"]["dataset"] == "faq@3"
-    with pytest.raises(InvalidError, match="wrong at 'scorers'"):
+    with pytest.raises(InvalidError, match="give `metrics` or `scorers`"):
         api.post("/api/v1/evaluations", {"name": "v2", "spec": {**SPEC, "scorers": []}, "start": True})
 
 

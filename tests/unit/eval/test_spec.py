@@ -57,7 +57,7 @@ def test_an_endpoint_or_no_model_at_all_is_fine() -> None:
     ("change", "field"),
     [
         ({"name": ""}, "name"),
-        ({"scorers": []}, "scorers"),
+        ({"scorers": []}, "specification"),
         ({"data": {}}, "data"),
         ({"data": {"dataset": "a@1", "path": "x.csv"}}, "data"),
         ({"data": {"dataset": "a@1", "expected": "relevance"}}, "data"),
