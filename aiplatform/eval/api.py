@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
     from aiplatform.eval.inference_models import InferenceEndpoint
     from aiplatform.eval.inputs import TraceRows
+    from aiplatform.eval.measures.measure import Measure
     from aiplatform.eval.measures.measuring import Measurement
     from aiplatform.eval.measures.naming import Metric
     from aiplatform.eval.scorers import Scorer
@@ -51,12 +52,14 @@ __all__ = [
     "endpoint",
     "find",
     "get",
+    "hf_metric",
     "inference_endpoint",
     "list",
     "measure",
     "metric",
     "run",
     "scorer",
+    "to_hf",
     "traces",
 ]
 
@@ -214,7 +217,7 @@ def run(
     model: Callable[[Any], Any] | Endpoint | InferenceEndpoint | ModelVersion | str | None = None,
     *,
     scorers: Sequence[Scorer | Callable[[Any], Any] | str] = (),
-    metrics: Sequence[Metric | str] = (),
+    metrics: Sequence[Metric | Measure | str] = (),
     name: str,
     label: str = "",
     version: str = "",
@@ -242,7 +245,8 @@ def run(
             `inference_endpoint(...)`; a registered version or its reference (`qa@3`); None where the data hold the
             answers in the column `output`.
         scorers: Scorers, functions of a `Row`, MLflow's scorers, or names such as `hit@5`.
-        metrics: Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu`, or `metric(...)`.
+        metrics: Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu`, or `metric(...)`; those
+            of Hugging Face: `hf_metric(...)`, or `hf/rouge1` for its own numbers where they differ.
         name: What people call the run, `v4`.
         label: What the version is, in a few words.
         version: Registered version that the model is, for the record: `qa@3`.
@@ -325,6 +329,25 @@ def inference_endpoint(
     from aiplatform.eval.inference_models import InferenceEndpoint  # noqa: PLC0415 - as above
 
     return InferenceEndpoint(model=model, url=url, key=key, version=version, batch_rows=batch_rows, in_flight=in_flight)
+
+
+def hf_metric(given: Any, **options: Any) -> Measure:
+    """A metric of Hugging Face's `evaluate` among `metrics`: see `aiplatform.eval.hf.metric.hf_metric`.
+
+    Args:
+        given: An `evaluate.Metric`, a folder with one, or a name of the hub with `allow_hub=True` and a `revision`.
+        options: `name`, `config_name`, `options` of its `compute`, `expected`, `output`, `lower_is_better`.
+    """
+    from aiplatform.eval.hf.metric import hf_metric as made  # noqa: PLC0415 - as above
+
+    return made(given, **options)
+
+
+def to_hf(metric: Metric | Measure | str) -> Any:
+    """A metric of the platform as an `evaluate.Metric`, for programs that are written against `evaluate`."""
+    from aiplatform.eval.hf.exported import to_hf as made  # noqa: PLC0415 - as above
+
+    return made(metric)
 
 
 def traces(

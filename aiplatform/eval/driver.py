@@ -24,6 +24,7 @@ from aiplatform.core.ids import new_id
 from aiplatform.eval.blocks import Plan
 from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, Endpoint, FunctionModel, Model, StoredAnswers
 from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
+from aiplatform.eval.hf import compatible
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import TraceRows, open_source
 from aiplatform.eval.measures.measure import Measure
@@ -182,7 +183,7 @@ def measures_of(order: RunOrder) -> tuple[Measure, ...]:
             hint=N_('Give `metrics` or `scorers`: metrics=["accuracy", "f1_macro"].'),
             reason="evaluation.no_scores",
         )
-    measures = resolve_metrics(order.metrics)
+    measures = resolve_metrics([_compatible(each, order.seed) for each in order.metrics])
     names = {name for each in resolve(order.scorers) for name in each.names}
     for measure in measures:
         if measure.name in names:
@@ -193,6 +194,13 @@ def measures_of(order: RunOrder) -> tuple[Measure, ...]:
                 name=measure.name,
             )
     return measures
+
+
+def _compatible(wanted: Any, seed: int) -> Any:
+    """A name such as `hf/rouge1` as the metric that gives Hugging Face's own numbers; anything else as it is."""
+    if not isinstance(wanted, str) or not wanted.startswith(compatible.PREFIX):
+        return wanted
+    return compatible.compatible(wanted, seed=seed)
 
 
 def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
