@@ -283,3 +283,21 @@ def test_files_of_no_known_tool_are_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(AIPlatformError):
         import_file(tmp_path / "x.yaml")
+
+
+def test_the_command_writes_lists_and_fails_where_it_is_asked_to(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from aiplatform.cli.evaluations import app
+
+    config = tmp_path / "promptfooconfig.yaml"
+    config.write_text(GETTING_STARTED)
+    run = CliRunner().invoke
+    plain = run(app, ["import", str(config), "--to", str(tmp_path / "out")])
+    assert plain.exit_code == 0
+    assert "tests[1].assert[1]: javascript" in plain.output
+    told = json.loads(run(app, ["import", str(config), "--to", str(tmp_path / "out"), "--json"]).output)
+    assert len(told["files"]) == 4
+    assert [note["where"] for note in told["notes"]] == ["providers[1].config", "tests[1].assert[1]"]
+    assert run(app, ["import", str(config), "--to", str(tmp_path / "out"), "--strict"]).exit_code == 1
+    assert json.loads(run(app, ["schema"]).output)["title"] == "aiplatform evaluation"

@@ -42,7 +42,7 @@ def test_traces_and_every_kind_of_model_can_be_said() -> None:
 
 def test_the_published_schema_describes_every_field() -> None:
     schema = spec_schema()
-    assert schema["required"] == ["name", "data", "scorers"]
+    assert schema["required"] == ["name", "data"]
     assert set(schema["properties"]) == set(EvalSpec.model_fields)
     assert "kind:llm" in schema["$defs"]["DataSpec"]["properties"]["traces"]["description"]
 
