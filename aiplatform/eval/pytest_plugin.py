@@ -10,8 +10,11 @@ platform is loaded before the first of them runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -46,24 +49,30 @@ class Evaluations:
         """
         from aiplatform.eval import api  # noqa: PLC0415 - nothing is loaded before it is used
 
-        with self._taken_along():
+        with self._taken_along([model, *scorers]):
             run = api.run(data, model, scorers=scorers, name=name or self._test_name, **options)
         self._config.stash.setdefault(_RUNS, []).append(run)
         return run
 
     @contextmanager
-    def _taken_along(self) -> Iterator[None]:
-        """Send functions of the test's module to Ray's workers as they are: they could not import a file of tests."""
+    def _taken_along(self, used: Iterable[Any]) -> Iterator[None]:
+        """Send what the tests hold to Ray's workers as it is: they could not import files that pytest has found."""
         from ray import cloudpickle
 
-        if self._module is None:
-            yield
-            return
-        cloudpickle.register_pickle_by_value(self._module)
+        own = [self._module, *(inspect.getmodule(getattr(each, "function", each)) for each in used)]
+        modules = [module for module in dict.fromkeys(own) if module is not None and self._is_below_root(module)]
+        for module in modules:
+            cloudpickle.register_pickle_by_value(module)
         try:
             yield
         finally:
-            cloudpickle.unregister_pickle_by_value(self._module)
+            for module in modules:
+                cloudpickle.unregister_pickle_by_value(module)
+
+    def _is_below_root(self, module: ModuleType) -> bool:
+        file = getattr(module, "__file__", None)
+        is_installed = file is not None and "site-packages" in Path(file).parts
+        return file is not None and not is_installed and Path(file).is_relative_to(self._config.rootpath)
 
     def find(self, name: str) -> EvaluationHandle:
         """The run of an id, or the newest completed run of a name: a baseline to compare with."""

@@ -83,9 +83,12 @@ def slow(question: str) -> str:
     return question
 
 
-TESTS = """
+BESIDE = """
 def right(row):
     return row.output == row.expected
+"""
+TESTS = """
+from beside_tests import right
 
 def test_good(evaluation):
     rows = [{"id": str(n), "input": str(n), "expected": str(n)} for n in range(40)]
@@ -107,6 +110,7 @@ def test_plain():
 def with_pytest(folder: Path, *arguments: str) -> dict[str, Any]:
     """What pytest says of those tests."""
     (folder / "test_qa.py").write_text(TESTS)
+    (folder / "beside_tests.py").write_text(BESIDE)
     printed = io.StringIO()
     options = ["-p", "aiplatform.eval.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers", "-q"]
     with contextlib.redirect_stdout(printed):

@@ -13,6 +13,7 @@ from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.eval import rows as row_files
 from aiplatform.eval.blocks import BlockEvaluator, Plan
 from aiplatform.eval.calls import StoredAnswers
+from aiplatform.eval.driver import load_object
 from aiplatform.eval.importing import Imported, import_file
 from aiplatform.eval.inputs import open_source
 from aiplatform.eval.model import RowResult
@@ -301,3 +302,15 @@ def test_the_command_writes_lists_and_fails_where_it_is_asked_to(tmp_path: Path)
     assert [note["where"] for note in told["notes"]] == ["providers[1].config", "tests[1].assert[1]"]
     assert run(app, ["import", str(config), "--to", str(tmp_path / "out"), "--strict"]).exit_code == 1
     assert json.loads(run(app, ["schema"]).output)["title"] == "aiplatform evaluation"
+
+
+def test_the_example_says_what_the_specification_and_the_importer_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).parents[3] / "examples" / "evaluation"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = load_spec(folder / "eval.yaml")
+    answer = load_object(str(spec.model.function if spec.model else ""))
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    assert [answer(row["question"]) == row["expected"] for row in rows].count(False) == 1
+    (found,) = import_file(folder / "promptfooconfig.yaml").evaluations
+    assert [row["row_id"] for row in found.rows] == ["t0001", "t0002.1", "t0002.2"]
+    assert import_file(folder / "promptfooconfig.yaml").notes == ()
