@@ -36,13 +36,17 @@ from aiplatform.eval.model import (
     from_json,
 )
 from aiplatform.eval.reporting.content import SUFFIXES
-from aiplatform.eval.terminal import comparison_view, leaderboard_view, run_view
+from aiplatform.eval.terminal import comparison_view, gate_view, leaderboard_view, run_view
 
 if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
+    from aiplatform.eval.inference_models import InferenceEndpoint
+    from aiplatform.eval.inputs import TraceRows
+    from aiplatform.eval.measures.measure import Measure
     from aiplatform.eval.measures.measuring import Measurement
     from aiplatform.eval.measures.naming import Metric
     from aiplatform.eval.scorers import Scorer
+    from aiplatform.registry.model import ModelVersion
 
 __all__ = [
     "ComparisonHandle",
@@ -53,13 +57,18 @@ __all__ = [
     "comparison",
     "comparisons",
     "endpoint",
+    "find",
     "get",
+    "hf_metric",
+    "inference_endpoint",
     "leaderboard",
     "list",
     "measure",
     "metric",
     "run",
     "scorer",
+    "to_hf",
+    "traces",
 ]
 
 PAGE: Final = 200
@@ -93,6 +102,11 @@ class EvaluationHandle:
         """Its metrics by name."""
         return {metric.name: metric for metric in self.run.metrics}
 
+    @property
+    def url(self) -> str:
+        """Address of its page."""
+        return self._client.credentials.page(f"/evaluations/{self.run_id}")
+
     def refresh(self) -> EvaluationHandle:
         """The run as it is now."""
         return get(self.run_id, client=self._client)
@@ -118,6 +132,18 @@ class EvaluationHandle:
         body = {"gate": gate, "baseline": _id(baseline) if baseline is not None else None}
         path = f"/api/v1/evaluations/{self.run_id}:gate"
         return from_json(GateResult, self._client.post(path, body, idempotent=True))
+
+    def must(self, gate: str, *, baseline: EvaluationHandle | str | None = None) -> EvaluationHandle:
+        """The run itself where it passes a gate.
+
+        Raises:
+            AssertionError: It does not, or that cannot be told; the message is the gate, every condition by itself.
+        """
+        __tracebackhide__ = True
+        result = self.check(gate, baseline=baseline)
+        if result.outcome is not Outcome.PASS:
+            raise AssertionError(f"{self.name} does not pass its gate\n{_text(gate_view(result))}")
+        return self
 
     def passes(self, gate: str, *, baseline: EvaluationHandle | str | None = None) -> bool:
         """Whether the run passes a gate; what cannot be told does not pass."""
@@ -251,10 +277,10 @@ class LeaderboardHandle:
 
 def run(
     data: Any,
-    model: Callable[[Any], Any] | Endpoint | None = None,
+    model: Callable[[Any], Any] | Endpoint | InferenceEndpoint | ModelVersion | str | None = None,
     *,
     scorers: Sequence[Scorer | Callable[[Any], Any] | str] = (),
-    metrics: Sequence[Metric | str] = (),
+    metrics: Sequence[Metric | Measure | str] = (),
     name: str,
     keep_rows: bool = True,
     label: str = "",
@@ -270,17 +296,21 @@ def run(
     num_workers: int | None = None,
     cpus_per_worker: float = 0.25,
     run_id: str | None = None,
+    mlflow: bool = True,
     client: Client | None = None,
     say: Callable[[str], None] | None = None,
 ) -> EvaluationHandle:
     """Evaluate a model on data, on the Ray that this process is connected to.
 
     Args:
-        data: `name@version`, a data set handle, a file, dictionaries, a pandas frame, an Arrow table, a Ray data set.
-        model: Function of a row's input, sync or async; a class, made once a worker; an `endpoint(...)`; None where
-            the data hold the answers in the column `output`.
-        scorers: Scorers, functions of a `Row`, or names such as `hit@5`.
-        metrics: Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu`, or `metric(...)`.
+        data: `name@version`, a data set handle, a file, a folder or pattern of files, `traces(...)`, dictionaries, a
+            pandas frame, an Arrow table, a Hugging Face data set, a Ray data set.
+        model: Function of a row's input, sync or async; a class, made once a worker; an `endpoint(...)` or
+            `inference_endpoint(...)`; a registered version or its reference (`qa@3`); None where the data hold the
+            answers in the column `output`.
+        scorers: Scorers, functions of a `Row`, MLflow's scorers, or names such as `hit@5`.
+        metrics: Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu`, or `metric(...)`; those
+            of Hugging Face: `hf_metric(...)`, or `hf/rouge1` for its own numbers where they differ.
         name: What people call the run, `v4`.
         keep_rows: Whether row results are stored; without them, runs are compared by their metrics alone.
         label: What the version is, in a few words.
@@ -297,6 +327,7 @@ def run(
         num_workers: Most workers at a time; by default what the cluster has room for.
         cpus_per_worker: Logical CPUs of a worker.
         run_id: The caller's own id: the same id names the same run.
+        mlflow: Whether the run is logged to MLflow too, in the experiment `evaluations`.
         client: By default one made from the environment.
         say: Takes lines of progress; by default they go to standard error.
 
@@ -309,7 +340,7 @@ def run(
     from aiplatform.eval.driver import RunOrder, carry_out, model_of  # noqa: PLC0415
 
     client = client or Client()
-    answering = model_of(model)
+    answering = model_of(model, client)
     if isinstance(answering, FunctionModel) and not isinstance(model, FunctionModel):
         answering = FunctionModel(function=answering.function, batch=batch, in_flight=in_flight, version=version)
     order = RunOrder(
@@ -328,6 +359,7 @@ def run(
         limit=limit,
         columns=columns or {},
         workers=Workers(num_workers=num_workers, cpus=cpus_per_worker),
+        mlflow=mlflow,
     )
     return EvaluationHandle(carry_out(order, client, say=say or _say), client)
 
@@ -345,6 +377,59 @@ def endpoint(model: str, *, url: str = "", key: str = "", version: str = "", in_
     from aiplatform.eval.calls import Endpoint  # noqa: PLC0415 - as above
 
     return Endpoint(model=model, url=url, key=key, version=version, in_flight=in_flight)
+
+
+def inference_endpoint(
+    model: str, *, url: str = "", key: str = "", version: str = "", batch_rows: int = 1, in_flight: int = 8
+) -> InferenceEndpoint:
+    """A model behind the Open Inference Protocol to evaluate: the platform's own, KServe's, Triton's.
+
+    Args:
+        model: Name that requests ask for.
+        url: Address before `/v2`; by default the platform's own.
+        key: Of another address; at the platform's own its key goes along.
+        version: Version to ask for; by default the one that runs.
+        batch_rows: Rows of one request.
+        in_flight: Requests of a worker at a time.
+    """
+    from aiplatform.eval.inference_models import InferenceEndpoint  # noqa: PLC0415 - as above
+
+    return InferenceEndpoint(model=model, url=url, key=key, version=version, batch_rows=batch_rows, in_flight=in_flight)
+
+
+def hf_metric(given: Any, **options: Any) -> Measure:
+    """A metric of Hugging Face's `evaluate` among `metrics`: see `aiplatform.eval.hf.metric.hf_metric`.
+
+    Args:
+        given: An `evaluate.Metric`, a folder with one, or a name of the hub with `allow_hub=True` and a `revision`.
+        options: `name`, `config_name`, `options` of its `compute`, `expected`, `output`, `lower_is_better`.
+    """
+    from aiplatform.eval.hf.metric import hf_metric as made  # noqa: PLC0415 - as above
+
+    return made(given, **options)
+
+
+def to_hf(metric: Metric | Measure | str) -> Any:
+    """A metric of the platform as an `evaluate.Metric`, for programs that are written against `evaluate`."""
+    from aiplatform.eval.hf.exported import to_hf as made  # noqa: PLC0415 - as above
+
+    return made(metric)
+
+
+def traces(
+    query: str = "", *, expected: str | None = None, from_ns: int | None = None, to_ns: int | None = None
+) -> TraceRows:
+    """Traces as rows to evaluate: without a model their own answers are scored, with one theirs is asked again.
+
+    Args:
+        query: A line of the query language, `kind:llm score.relevance<0.5`.
+        expected: Name of the score whose value is the expected answer; `output` for the answer that was given.
+        from_ns: Only traces that began then or later.
+        to_ns: Only traces that began before.
+    """
+    from aiplatform.eval.inputs import TraceRows  # noqa: PLC0415 - as above
+
+    return TraceRows(query=query, expected=expected, from_ns=from_ns, to_ns=to_ns)
 
 
 def scorer(function: Callable[[Any], Any] | None = None, /, **options: Any) -> Any:
@@ -416,6 +501,25 @@ def get(run_id: str, *, client: Client | None = None) -> EvaluationHandle:
     """
     client = client or Client()
     return EvaluationHandle(from_json(EvaluationRun, client.get(f"/api/v1/evaluations/{run_id}")), client)
+
+
+def find(name: str, *, client: Client | None = None) -> EvaluationHandle:
+    """The run of an id, or the newest completed run of a name.
+
+    Raises:
+        NotFoundError: The project has no such run.
+    """
+    client = client or Client()
+    after: str | None = None
+    while not name.startswith("eval-"):
+        page = client.get("/api/v1/evaluations", status=str(RunStatus.COMPLETED), limit=PAGE, after=after)
+        found = next((item for item in page["items"] if item["name"] == name), None)
+        if found is not None:
+            return EvaluationHandle(from_json(EvaluationRun, found), client)
+        after = page["next"]
+        if after is None:
+            break
+    return get(name, client=client)
 
 
 def list(  # noqa: A001 - a verb on a noun

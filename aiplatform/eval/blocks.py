@@ -21,7 +21,8 @@ from aiplatform.eval.measures.columns import Block, Column
 from aiplatform.eval.measures.measure import Measure
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import RowFile, RowResult, RowScore
-from aiplatform.eval.scorers import Row, Scorer, failed, scored
+from aiplatform.eval.scorers import Row, Scorer
+from aiplatform.eval.scoring import ScoreColumn, column_of, score_names, settled
 from aiplatform.eval.statistics.hashing import content_id
 from aiplatform.tracing.sdk import span
 
@@ -68,7 +69,7 @@ class Plan:
     def score_names(self) -> tuple[str, ...]:
         """Names of the scores that a row has: of the scorers, and of metrics that are means of rows."""
         measured = (each.name for each in self.measures if each.row_values is not None)
-        return (*(each.name for each in self.scorers), *measured)
+        return (*score_names(self.scorers), *measured)
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
@@ -151,6 +152,7 @@ class BlockEvaluator:
         self._plan = plan
         self._sink = sink
         self._model = plan.model.made() if isinstance(plan.model, FunctionModel) else plan.model
+        self._scorers = tuple(each.made() for each in plan.scorers)
 
     def evaluate(self, records: Sequence[Mapping[str, Any]]) -> BlockResult:
         """Answer, score and store the records of one block.
@@ -185,35 +187,30 @@ class BlockEvaluator:
     def _results(self, found: Sequence[Row]) -> list[RowResult]:
         if not isinstance(self._model, StoredAnswers):
             return asyncio.run(self._asked(found))
-        pairs = [(row, stored_answer(row)) for row in found]
-        scores = [self._scores(row, answer) for row, answer in pairs]
-        settled = [[score for score in each if isinstance(score, RowScore)] for each in scores]
-        if any(len(known) < len(each) for known, each in zip(settled, scores, strict=True)):
-            settled = asyncio.run(_settled_all(scores))
-        return [self._result(row, answer, known) for (row, answer), known in zip(pairs, settled, strict=True)]
+        answers = [stored_answer(row) for row in found]
+        columns = self._columns(found, answers)
+        if any(inspect.isawaitable(column) for column in columns):
+            return self._joined(found, answers, asyncio.run(settled(columns)))
+        return self._joined(found, answers, [column for column in columns if isinstance(column, list)])
 
     async def _asked(self, found: Sequence[Row]) -> list[RowResult]:
         try:
             answers = await self._model.answers(found, self._traced)
         except* AIPlatformError as group:
             raise _first(group) from None
-        scores = [self._scores(row, answer) for row, answer in zip(found, answers, strict=True)]
-        settled = await _settled_all(scores)
-        return [self._result(row, answer, known) for row, answer, known in zip(found, answers, settled, strict=True)]
+        return self._joined(found, answers, await settled(self._columns(found, answers)))
 
-    def _scores(self, row: Row, answer: Answer) -> list[RowScore | Awaitable[RowScore]]:
-        if answer.error:
-            return [failed(each.name, f"the model call failed: {answer.error}") for each in self._plan.scorers]
-        seen = Row(
-            row_id=row.row_id,
-            input=row.input,
-            expected=row.expected,
-            output=answer.output,
-            columns=row.columns,
-            latency_ms=answer.latency_ms,
-            trace_id=answer.trace_id,
-        )
-        return [scored(each, seen) for each in self._plan.scorers]
+    def _columns(self, found: Sequence[Row], answers: Sequence[Answer]) -> list[ScoreColumn | Awaitable[ScoreColumn]]:
+        seen = [_answered(row, answer) for row, answer in zip(found, answers, strict=True)]
+        return [column_of(each, seen) for each in self._scorers]
+
+    def _joined(
+        self, found: Sequence[Row], answers: Sequence[Answer], columns: Sequence[ScoreColumn]
+    ) -> list[RowResult]:
+        return [
+            self._result(row, answers[place], [score for column in columns for score in column[place]])
+            for place, row in enumerate(found)
+        ]
 
     def _result(self, row: Row, answer: Answer, scores: Sequence[RowScore]) -> RowResult:
         kept = {column: row.columns.get(column) for column in self._plan.kept_columns}
@@ -254,13 +251,11 @@ def put_rows(sink: RowSink, run_id: str, content: bytes, num_rows: int) -> RowFi
     return RowFile(path=path, num_rows=num_rows, sha256=digest)
 
 
-async def _settled_all(
-    scores: Sequence[Sequence[RowScore | Awaitable[RowScore]]],
-) -> list[list[RowScore]]:
-    async def settled(score: RowScore | Awaitable[RowScore]) -> RowScore:
-        return await score if inspect.isawaitable(score) else score
-
-    return [list(await asyncio.gather(*(settled(score) for score in row_scores))) for row_scores in scores]
+def _answered(row: Row, answer: Answer) -> Row | str:
+    """The row as scorers see it, or why there is nothing to score."""
+    if answer.error:
+        return f"the model call failed: {answer.error}"
+    return replace(row, output=answer.output, latency_ms=answer.latency_ms, trace_id=answer.trace_id)
 
 
 def _first(group: BaseExceptionGroup[AIPlatformError]) -> AIPlatformError:

@@ -88,6 +88,7 @@ class UpdateBody(_Body):
     label: str | None = None
     error: Annotated[str, Field(max_length=20_000)] | None = None
     job_id: str | None = None
+    mlflow_run_id: Annotated[str, Field(max_length=64)] | None = None
 
 
 class GateBody(_Body):

@@ -19,6 +19,7 @@ CHINESE = {
     "docs/trace.md": "docs/zh/trace.md",
     "docs/evaluate.md": "docs/zh/evaluate.md",
     "docs/evaluate-compare.md": "docs/zh/evaluate-compare.md",
+    "docs/evaluate-ways.md": "docs/zh/evaluate-ways.md",
     "docs/serve.md": "docs/zh/serve.md",
 }
 

@@ -155,6 +155,9 @@ class EvaluationRun:
 
     error: str = ""
     job_id: str = ""
+    mlflow_run_id: str = ""
+    """The MLflow run that says the same; empty where none was made."""
+
     created_by: str = ""
     created_ns: int = 0
     started_ns: int | None = None
@@ -221,6 +224,7 @@ class RunUpdate:
     label: str | None = None
     error: str | None = None
     job_id: str | None = None
+    mlflow_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,9 @@ class ModelKind(StrEnum):
 
     CALLABLE = "callable"
     ENDPOINT = "endpoint"
+    REGISTERED = "registered"
+    """A registered version, loaded by the workers."""
+
     STORED = "stored"
     """The data held them; no model was called."""
 

@@ -140,6 +140,7 @@ def _run_view(site: Site, visit: Visit, run: EvaluationRun) -> dict[str, Any]:
             (visit.text(N_("Clustered by")), run.cluster or "—"),
             (visit.text(N_("Seed")), run.seed),
             (visit.text(N_("Code")), run.code_version),
+            *([(visit.text(N_("MLflow run")), run.mlflow_run_id)] if run.mlflow_run_id else []),
             *sorted(run.environment.items()),
         ],
         "ways": visit.ways(address, f"aiplatform evaluations get {run.run_id}", f"aip.evaluations.get({run.run_id!r})"),

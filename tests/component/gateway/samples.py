@@ -144,6 +144,7 @@ _REGISTRY: Final = (
         path=f"{_API}/datasets/{{fresh}}:add-traces",
         json={"trace_ids": ["{trace_id}"]},
     ),
+    _of("POST", f"{_API}/traces:rows", json={"trace_ids": ["{trace_id}"]}),
     _of("GET", f"{_API}/datasets/{{name}}/versions", path=f"{_API}/datasets/{{dataset}}/versions"),
     _of("GET", f"{_API}/datasets/{{name}}/versions/{{version}}", path=f"{_API}/datasets/{{dataset}}/versions/1"),
     _of(
