@@ -17,9 +17,9 @@ import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, overload
+from typing import Any, Final, Protocol, overload, runtime_checkable
 
-from aiplatform.core.errors import InvalidError
+from aiplatform.core.errors import InvalidError, PermissionDeniedError, UnauthenticatedError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.model import MetricKind, RowScore, ScorerRef, ScoreState
 
@@ -86,6 +86,15 @@ class Scorer:
         return self.function(row)
 
 
+@runtime_checkable
+class AsScorer(Protocol):
+    """What can say which scorer it is, as judges can."""
+
+    def as_scorer(self) -> Scorer:
+        """The scorer that it is."""
+        ...
+
+
 @overload
 def scorer(function: ScorerFunction, /) -> Scorer: ...
 @overload
@@ -127,7 +136,7 @@ def scorer(
     return made if function is None else made(function)
 
 
-def resolve(wanted: Sequence[Scorer | ScorerFunction | str]) -> tuple[Scorer, ...]:
+def resolve(wanted: Sequence[Scorer | AsScorer | ScorerFunction | str]) -> tuple[Scorer, ...]:
     """Scorers from scorers, plain functions, and names of built-in ones such as `hit@5`.
 
     Raises:
@@ -161,6 +170,8 @@ def failed(name: str, error: BaseException | str) -> RowScore:
 async def _awaited(which: Scorer, value: Awaitable[Any]) -> RowScore:
     try:
         return _as_score(which.name, await value)
+    except (UnauthenticatedError, PermissionDeniedError):
+        raise  # every further row would fail too: the run stops
     except Exception as error:  # noqa: BLE001 - as above
         return failed(which.name, error)
 
@@ -186,9 +197,11 @@ def _as_score(name: str, value: Any) -> RowScore:
     )
 
 
-def _resolved(wanted: Scorer | ScorerFunction | str) -> Scorer:
+def _resolved(wanted: Scorer | AsScorer | ScorerFunction | str) -> Scorer:
     if isinstance(wanted, Scorer):
         return wanted
+    if isinstance(wanted, AsScorer):
+        return wanted.as_scorer()
     if not isinstance(wanted, str):
         return scorer(wanted)
     from aiplatform.eval.builtin_scorers import named  # noqa: PLC0415 - they are made of this module's parts
