@@ -152,9 +152,7 @@ class PassagesForm:
         """The average precision; 0 where no passage is useful."""
         found = [bool(each["useful"]) for each in _entries(answer, "passages", "useful")]
         if len(found) != num_passages:
-            raise UnreadableError(
-                f'"passages" must have {num_passages} entries, one a passage; it has {len(found)}'
-            )
+            raise UnreadableError(f'"passages" must have {num_passages} entries, one a passage; it has {len(found)}')
         ranks = [rank for rank, useful in enumerate(found, 1) if useful]
         value = math.fsum(place / rank for place, rank in enumerate(ranks, 1)) / len(ranks) if ranks else 0.0
         return Verdict(value=value, confidence=_confidence(answer), details={"useful": found})
