@@ -34,11 +34,13 @@ from aiplatform.eval.terminal import comparison_view, run_view
 
 if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
+    from aiplatform.eval.judging.api import CalibrationHandle
     from aiplatform.eval.scorers import Scorer
 
 __all__ = [
     "ComparisonHandle",
     "EvaluationHandle",
+    "calibrate",
     "cancel",
     "compare",
     "comparison",
@@ -345,6 +347,13 @@ def compare(
         **options,
     }
     return ComparisonHandle(from_json(Comparison, client.post("/api/v1/comparisons", body)), client)
+
+
+def calibrate(run: EvaluationHandle | str, **options: Any) -> CalibrationHandle:
+    """Compare a judge's scores of a run with people: see `aiplatform.judges.calibrate`."""
+    from aiplatform.eval.judging import api as judges  # noqa: PLC0415 - judges build on this module
+
+    return judges.calibrate(run, **options)
 
 
 def comparison(comparison_id: str, *, client: Client | None = None) -> ComparisonHandle:

@@ -9,6 +9,8 @@ from typing import Final
 
 from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.judging.service import JudgeService
+from aiplatform.eval.judging.store import CalibrationStore
 from aiplatform.eval.service import EvaluationService
 from aiplatform.eval.store import EvaluationStore
 from aiplatform.gateway.services import TRUSTED_TENANT, Services
@@ -87,6 +89,11 @@ class Rooms(Services):
     def evaluations(self) -> EvaluationService:
         """Evaluation runs and comparisons."""
         return EvaluationService(EvaluationStore(self.database), self.artifacts, self.jobs)
+
+    @cached_property
+    def judges(self) -> JudgeService:
+        """Judges, and how they compare with people."""
+        return JudgeService(CalibrationStore(self.database), self.evaluations, self.artifacts)
 
     @cached_property
     def deployments(self) -> Deployments:

@@ -31,6 +31,9 @@ class Verdicts:
     """What a judge said in a run, by item."""
 
     values: Mapping[str, Value]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The words it chose, where it chooses among words."""
+
     unjudged: frozenset[str] = frozenset()
     """Items on which it failed or to which it does not apply."""
 
@@ -70,8 +73,12 @@ def calibrate(
     Raises:
         InvalidError: People and judge have no item in common, or speak of different kinds of values.
     """
-    judged = {item: value_of(value) for item, value in verdicts.values.items()}
     said = {item: [value_of(each) for each in values] for item, values in people.items() if len(values)}
+    in_words = any(isinstance(each, str) for values in said.values() for each in values)
+    judged = {
+        item: value_of(verdicts.labels.get(item, value) if in_words else value)
+        for item, value in verdicts.values.items()
+    }
     agreed = {item: found for item, values in said.items() if (found := consensus(values)) is not None}
     pairs = {item: (agreed[item], judged[item]) for item in sorted(agreed) if item in judged}
     if not pairs:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aiplatform.core.errors import ConflictError, InvalidError, UnauthenticatedError
-from aiplatform.eval.api import EvaluationHandle, compare
+from aiplatform.eval.api import compare
 from aiplatform.eval.blocks import BlockEvaluator, Plan
 from aiplatform.eval.calls import StoredAnswers
 from aiplatform.eval.judging.builtin import (
@@ -26,10 +26,11 @@ from aiplatform.eval.judging.cascade import Cascade
 from aiplatform.eval.judging.judge import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, Judge
 from aiplatform.eval.judging.pairwise import Pairwise
 from aiplatform.eval.judging.report import report
-from aiplatform.eval.model import EvaluationRun, RowResult, RowScore, ScoreState, from_json, to_json
+from aiplatform.eval.model import RowResult, RowScore, ScoreState, to_json
 from aiplatform.eval.rows import read_table, to_results
 from aiplatform.eval.scorers import Row, resolve
-from tests.component.eval.conftest import ApiSink, House
+from tests.component.eval.conftest import House
+from tests.component.eval.judged import judged_run
 from tests.testing.chat_server import Asked, ChatServer, Told, chat_server, fails, refused, says, says_json, truncated
 from tests.testing.scripted_judge import ScriptedJudge
 
@@ -302,25 +303,6 @@ def test_without_a_model_correctness_refuses_and_relevance_says_what_stands_in(
     assert scored(Correctness(), row())[0].value == 1.0
     assert server.asked[0].headers["authorization"] == "Bearer from-environment"
     assert resolve([Relevance()])[0].name == "relevance"
-
-
-def judged_run(api: Any, name: str, judge: Judge, rows: list[dict[str, Any]]) -> EvaluationHandle:
-    """A completed run that a judge scored, recorded as a driver does it."""
-    scorers = resolve([judge])
-    run = from_json(
-        EvaluationRun, api.post("/api/v1/evaluations", {"name": name, "scorers": [to_json(scorers[0].ref)]})
-    )
-    plan = Plan(run_id=run.run_id, model=StoredAnswers(), scorers=scorers)
-    block = BlockEvaluator(plan, ApiSink(api)).evaluate(rows)
-    change = {
-        "status": "completed",
-        "data": {"name": "faq", "version": "3", "rows_hash": block.state.rows_digest, "num_rows": len(rows)},
-        "metrics": [to_json(metric) for metric in block.state.metrics([each.ref for each in scorers])],
-        "files": [to_json(block.file)],
-        "primary": "correctness",
-    }
-    done = api.request("PATCH", f"/api/v1/evaluations/{run.run_id}", json=change).json()
-    return EvaluationHandle(from_json(EvaluationRun, done), api)
 
 
 def test_runs_of_different_judges_are_not_compared_unless_forced(house: House, server: ChatServer) -> None:

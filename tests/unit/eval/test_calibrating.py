@@ -205,3 +205,11 @@ def test_what_people_said_is_hashed_whatever_its_order() -> None:
     known = hashed({"a": [1], "b": [0]}).labels_hash
     assert hashed({"b": [0], "a": [True]}).labels_hash == known
     assert hashed({"a": [1], "b": [1]}).labels_hash != known
+
+
+def test_people_may_speak_the_judges_words_or_what_they_are_worth() -> None:
+    verdicts = Verdicts(values={"a": 1.0, "b": 0.5}, labels={"a": "kind", "b": "fair"})
+    in_words = calibrate("i", "c", verdicts, {"a": ["kind"], "b": ["rude"]}, draws=5)
+    assert (in_words.agreement.value, in_words.values) == (0.5, ("fair", "kind", "rude"))
+    in_numbers = calibrate("i", "c", verdicts, {"a": [1], "b": [0.5]}, draws=5)
+    assert (in_numbers.agreement.value, in_numbers.values) == (1.0, ("0.5", "1"))
