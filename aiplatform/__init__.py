@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aiplatform.client.credentials import api_key, openai_url
     from aiplatform.eval import api as evaluations
     from aiplatform.eval.judging import api as judges
+    from aiplatform.eval.online import api as online
     from aiplatform.jobs import api as jobs
     from aiplatform.registry import datasets_api as datasets
     from aiplatform.registry import experiments_api as experiments
@@ -55,6 +56,7 @@ __all__ = [
     "jobs",
     "judges",
     "models",
+    "online",
     "openai_chat",
     "openai_url",
     "span",
@@ -73,6 +75,7 @@ _MODULES: Final = {
     "jobs": "aiplatform.jobs.api",
     "judges": "aiplatform.eval.judging.api",
     "models": "aiplatform.registry.models_api",
+    "online": "aiplatform.eval.online.api",
     "traces": "aiplatform.tracing.api",
     "training": "aiplatform.train.api",
 }

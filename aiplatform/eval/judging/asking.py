@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from aiplatform.core.errors import AIPlatformError, PermissionDeniedError, RemoteError, UnauthenticatedError
+from aiplatform.core.errors import AIPlatformError, RemoteError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.calling import Caller, ChatEndpoint, ChatReply, ChatRequest
+from aiplatform.eval.judging.callers import stops_run
 from aiplatform.eval.judging.forms import Verdict
 from aiplatform.eval.judging.prompts import wording
 from aiplatform.eval.judging.replies import UnreadableError, read
@@ -66,7 +67,7 @@ async def asked(
         *(_sampled(caller, endpoint, question, check, sample) for sample in range(samples)), return_exceptions=True
     )
     for each in found:
-        if isinstance(each, BaseException) and (_is_fatal(each) or not isinstance(each, AIPlatformError)):
+        if isinstance(each, BaseException) and (stops_run(each) or not isinstance(each, AIPlatformError)):
             raise each
     verdicts = [each for each in found if isinstance(each, Verdict)]
     if 2 * len(verdicts) <= samples:
@@ -110,7 +111,7 @@ async def _sampled(
     try:
         reply = await caller.chat(endpoint, request)
     except AIPlatformError as error:
-        if _is_fatal(error) or not any(word in str(error) for word in _UNSTRUCTURED):
+        if stops_run(error) or not any(word in str(error) for word in _UNSTRUCTURED):
             raise
         request = question.request(sample, by_schema=False)
         reply = await caller.chat(endpoint, request)
@@ -164,7 +165,3 @@ def _call(reply: ChatReply) -> dict[str, Any]:
         "cached": reply.cached,
     }
     return {name: value for name, value in known.items() if value not in ("", None, False)}
-
-
-def _is_fatal(error: BaseException) -> bool:
-    return isinstance(error, UnauthenticatedError | PermissionDeniedError)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 
+from aiplatform.core.errors import PermissionDeniedError, UnauthenticatedError
 from aiplatform.eval.calling import Caller
 from aiplatform.eval.judging.plain_caller import PlainCaller
 
@@ -16,6 +17,11 @@ _INSTALLED: ContextVar[Caller | None] = ContextVar("judge_caller", default=None)
 def caller() -> Caller:
     """The caller that was installed here, else one that only asks."""
     return _INSTALLED.get() or _plain()
+
+
+def stops_run(error: BaseException) -> bool:
+    """Whether every further call would fail as this one did."""
+    return isinstance(error, UnauthenticatedError | PermissionDeniedError)
 
 
 @contextmanager

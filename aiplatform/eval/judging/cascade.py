@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from aiplatform.core.errors import AIPlatformError, InvalidError, PermissionDeniedError, UnauthenticatedError
+from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.judging.callers import stops_run
 from aiplatform.eval.judging.forms import Verdict
 from aiplatform.eval.judging.identity import JudgeIdentity
 from aiplatform.eval.judging.judge import Judge, lacking, score_of
@@ -92,9 +93,9 @@ class Cascade:
         cheap: Verdict | None = None
         try:
             cheap = await self.cheap.verdict(row)
-        except (UnauthenticatedError, PermissionDeniedError):
-            raise
         except AIPlatformError as error:
+            if stops_run(error):
+                raise
             problem = str(error)
         else:
             problem = ""

@@ -1,4 +1,4 @@
-"""A caller that keeps nothing and shares no limit, for processes where no better one is installed."""
+"""A caller that keeps nothing and shares no limit: for code that runs in no evaluation, such as the worker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import httpx
+from opentelemetry import propagate
 
 from aiplatform.client.credentials import find_credentials, openai_url
-from aiplatform.core.errors import InvalidError, PermissionDeniedError, RemoteError, UnauthenticatedError
+from aiplatform.core.errors import (
+    InvalidError,
+    PermissionDeniedError,
+    RemoteError,
+    TransientError,
+    UnauthenticatedError,
+)
 from aiplatform.core.i18n import N_
 from aiplatform.eval.calling import ChatEndpoint, ChatReply, ChatRequest
 
@@ -36,7 +43,8 @@ class PlainCaller:
             UnauthenticatedError: The endpoint knows no such key.
             PermissionDeniedError: The key may not.
             InvalidError: The endpoint does not take the request.
-            RemoteError: It could not be reached, or failed for good.
+            TransientError: It could not be reached, or failed again and again.
+            RemoteError: What it answers is no completion.
         """
         loop = asyncio.get_running_loop()
         if loop not in self._open:
@@ -52,6 +60,7 @@ async def _asked(http: httpx.AsyncClient, endpoint: ChatEndpoint, request: ChatR
     url = (endpoint.url or openai_url()).rstrip("/")
     key = _key(endpoint)
     headers = {"authorization": f"Bearer {key}"} if key else {}
+    propagate.inject(headers)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
             response = await http.post(
@@ -59,7 +68,7 @@ async def _asked(http: httpx.AsyncClient, endpoint: ChatEndpoint, request: ChatR
             )
         except httpx.TransportError as error:
             if attempt == MAX_ATTEMPTS:
-                raise RemoteError(
+                raise TransientError(
                     N_("The judge at {url} cannot be reached: {problem}"),
                     reason="judge.unreachable",
                     url=url,
@@ -88,7 +97,7 @@ def _reply(response: httpx.Response, latency_ms: float) -> ChatReply:
     if 400 <= response.status_code < 500:
         raise InvalidError(N_("The judge's endpoint does not take the request: {answer}"), answer=text)
     if response.is_error:
-        raise RemoteError(
+        raise TransientError(
             N_("The judge's endpoint failed: HTTP {status}: {answer}"), status=response.status_code, answer=text
         )
     try:
