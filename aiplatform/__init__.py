@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from aiplatform.client.credentials import api_key, openai_url
     from aiplatform.eval import api as evaluations
+    from aiplatform.eval.judging import api as judges
+    from aiplatform.eval.online import api as online
     from aiplatform.jobs import api as jobs
     from aiplatform.registry import datasets_api as datasets
     from aiplatform.registry import experiments_api as experiments
@@ -52,7 +54,9 @@ __all__ = [
     "flush",
     "init",
     "jobs",
+    "judges",
     "models",
+    "online",
     "openai_chat",
     "openai_url",
     "span",
@@ -69,7 +73,9 @@ _MODULES: Final = {
     "evaluations": "aiplatform.eval.api",
     "experiments": "aiplatform.registry.experiments_api",
     "jobs": "aiplatform.jobs.api",
+    "judges": "aiplatform.eval.judging.api",
     "models": "aiplatform.registry.models_api",
+    "online": "aiplatform.eval.online.api",
     "traces": "aiplatform.tracing.api",
     "training": "aiplatform.train.api",
 }

@@ -31,6 +31,8 @@ GROUPS: Final = {
     "cold": N_("Say how long spans stay in the database before they move to files."),
     "prices": N_("Set what models cost, and price stored spans again."),
     "evaluations": N_("Run, compare and gate evaluations."),
+    "judges": N_("List judges, and compare them with people."),
+    "online": N_("Score live traces as they arrive."),
     "datasets": N_("List and register data sets."),
     "experiments": N_("Read experiments and their runs."),
     "training": N_("Start and watch training runs."),

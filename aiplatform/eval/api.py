@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
     from aiplatform.eval.inference_models import InferenceEndpoint
     from aiplatform.eval.inputs import TraceRows
+    from aiplatform.eval.judging.api import CalibrationHandle
     from aiplatform.eval.measures.measure import Measure
     from aiplatform.eval.measures.measuring import Measurement
     from aiplatform.eval.measures.naming import Metric
@@ -52,6 +53,7 @@ __all__ = [
     "ComparisonHandle",
     "EvaluationHandle",
     "LeaderboardHandle",
+    "calibrate",
     "cancel",
     "compare",
     "comparison",
@@ -610,6 +612,13 @@ def leaderboard(
         force=force or None,
     )
     return LeaderboardHandle(from_json(Leaderboard, answer))
+
+
+def calibrate(run: EvaluationHandle | str, **options: Any) -> CalibrationHandle:
+    """Compare a judge's scores of a run with people: see `aiplatform.judges.calibrate`."""
+    from aiplatform.eval.judging import api as judges  # noqa: PLC0415 - judges build on this module
+
+    return judges.calibrate(run, **options)
 
 
 def comparison(comparison_id: str, *, client: Client | None = None) -> ComparisonHandle:

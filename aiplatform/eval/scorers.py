@@ -19,9 +19,9 @@ import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast, overload
+from typing import Any, Final, Protocol, cast, overload, runtime_checkable
 
-from aiplatform.core.errors import InvalidError
+from aiplatform.core.errors import InvalidError, PermissionDeniedError, UnauthenticatedError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.model import MetricKind, RowScore, ScorerRef, ScoreState
 
@@ -127,6 +127,15 @@ class Scorer:
         )
 
 
+@runtime_checkable
+class AsScorer(Protocol):
+    """What can say which scorer it is, as judges can."""
+
+    def as_scorer(self) -> Scorer:
+        """The scorer that it is."""
+        ...
+
+
 @overload
 def scorer(function: ScorerFunction, /) -> Scorer: ...
 @overload
@@ -196,8 +205,8 @@ def scorer(
     return made if function is None else made(function)
 
 
-def resolve(wanted: Sequence[Scorer | ScorerFunction | str]) -> tuple[Scorer, ...]:
-    """Scorers from scorers, plain functions and classes, MLflow's scorers, and names of built-in or installed ones.
+def resolve(wanted: Sequence[Scorer | AsScorer | ScorerFunction | str]) -> tuple[Scorer, ...]:
+    """Scorers from scorers, judges, plain functions and classes, MLflow's scorers, names of built-in or installed ones.
 
     Raises:
         InvalidError: A name is unknown or occurs twice.
@@ -268,6 +277,8 @@ async def _first_of(value: Awaitable[tuple[RowScore, ...]]) -> RowScore:
 async def _awaited(which: Scorer, value: Awaitable[Any]) -> tuple[RowScore, ...]:
     try:
         return as_scores(which, await value)
+    except (UnauthenticatedError, PermissionDeniedError):
+        raise  # every further row would fail too: the run stops
     except Exception as error:  # noqa: BLE001 - as above
         return all_failed(which, error)
 
@@ -328,9 +339,11 @@ def _as_score(name: str, value: Any) -> RowScore:
     )
 
 
-def _resolved(wanted: Scorer | ScorerFunction | str) -> Scorer:
+def _resolved(wanted: Scorer | AsScorer | ScorerFunction | str) -> Scorer:
     if isinstance(wanted, Scorer):
         return wanted
+    if isinstance(wanted, AsScorer):
+        return wanted.as_scorer()
     from aiplatform.eval import checks, foreign_scorers  # noqa: PLC0415 - they are made of this module's parts
 
     if not isinstance(wanted, str):

@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from aiplatform import __version__
 from aiplatform.eval import routes as eval_routes
+from aiplatform.eval.judging import routes as judging_routes
+from aiplatform.eval.online import routes as online_routes
 from aiplatform.gateway import health
 from aiplatform.gateway.rooms import Rooms
 from aiplatform.jobs import routes as jobs_routes
@@ -75,6 +77,8 @@ def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
         jobs_routes.build_routes(rooms.jobs),
         train_routes.build_routes(rooms.training),
         eval_routes.build_routes(rooms.evaluations),
+        judging_routes.build_routes(rooms.judges),
+        online_routes.build_routes(rooms.online),
         serve_routes.build_routes(rooms.deployments),
         _inference(rooms),
         ui.routes,

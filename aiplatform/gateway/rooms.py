@@ -9,8 +9,15 @@ from typing import Final
 
 from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.judging.service import JudgeService
+from aiplatform.eval.judging.store import CalibrationStore
+from aiplatform.eval.online.endpoints import JudgeEndpoints
+from aiplatform.eval.online.service import OnlineEvaluation
+from aiplatform.eval.online.store import OnlineStore
+from aiplatform.eval.online.worker import OnlineWorker
 from aiplatform.eval.service import EvaluationService
 from aiplatform.eval.store import EvaluationStore
+from aiplatform.gateway.model_keys import ModelKeys
 from aiplatform.gateway.services import TRUSTED_TENANT, Services
 from aiplatform.jobs.keys import TenancyJobKeys
 from aiplatform.jobs.ray_rest import RayJobRunner
@@ -87,6 +94,25 @@ class Rooms(Services):
     def evaluations(self) -> EvaluationService:
         """Evaluation runs and comparisons."""
         return EvaluationService(EvaluationStore(self.database), self.artifacts, self.jobs)
+
+    @cached_property
+    def judges(self) -> JudgeService:
+        """Judges, and how they compare with people."""
+        return JudgeService(CalibrationStore(self.database), self.evaluations, self.artifacts)
+
+    @cached_property
+    def online(self) -> OnlineEvaluation:
+        """Rules by which live traces are scored."""
+        return OnlineEvaluation(OnlineStore(self.database), self.judge_endpoints)
+
+    @cached_property
+    def judge_endpoints(self) -> JudgeEndpoints:
+        """Whom the judges of live traces are asked."""
+        return JudgeEndpoints(self.inner_url, ModelKeys(self.tenancy))
+
+    def online_worker(self) -> OnlineWorker:
+        """What carries the rules out; one a worker."""
+        return OnlineWorker(OnlineStore(self.database), self.traces, self.judge_endpoints)
 
     @cached_property
     def deployments(self) -> Deployments:

@@ -58,7 +58,12 @@ def build_worker(rooms: Rooms, *, holder: str) -> Worker:
     ):
         plugins.register(plugin)
     load_installed(plugins)
-    contributed = [*plugins.hook.periodic(), rooms.jobs.periodic(), rooms.evaluations.periodic()]
+    contributed = [
+        *plugins.hook.periodic(),
+        rooms.jobs.periodic(),
+        rooms.evaluations.periodic(),
+        rooms.online_worker().periodic(),
+    ]
     tasks = [Task(name=name, period_s=period_s, run=run) for part in contributed for name, period_s, run in part]
     lease = Lease(rooms.database, LEASE_NAME, holder=holder, lifetime_s=LEASE_LIFETIME_S)
     return Worker(tasks, lease)

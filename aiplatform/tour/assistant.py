@@ -268,7 +268,7 @@ def _document(hit: Hit) -> dict[str, Any]:
 
 
 def _shipped_encoder() -> Encoder:
-    from aiplatform.tour.compute import MiniLM  # noqa: PLC0415 - torch, and only for methods that embed
+    from aiplatform.eval.embeddings import MiniLM  # noqa: PLC0415 - torch, and only for methods that embed
 
     return MiniLM()
 

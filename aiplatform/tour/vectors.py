@@ -11,9 +11,9 @@ import numpy as np
 
 from aiplatform.client.http import Client
 from aiplatform.core.errors import NotFoundError
+from aiplatform.eval.embeddings import MODEL_NAME
 from aiplatform.tour.model import Encoder, Vectors
 
-MODEL_NAME: Final = "all-MiniLM-L6-v2"
 BLOCK_SIZE: Final = 128
 """Texts embedded, kept and fetched together: an interrupted run loses one block a worker."""
 

@@ -14,6 +14,9 @@ from aiplatform.core.errors import NotFoundError, PermissionDeniedError
 from aiplatform.eval.api import EvaluationHandle
 from aiplatform.eval.blocks import BlockEvaluator, Plan
 from aiplatform.eval.calls import StoredAnswers
+from aiplatform.eval.judging.routes import build_routes as build_judge_routes
+from aiplatform.eval.judging.service import JudgeService
+from aiplatform.eval.judging.store import CalibrationStore
 from aiplatform.eval.model import EvaluationRun, from_json, to_json
 from aiplatform.eval.routes import build_routes
 from aiplatform.eval.scorers import resolve
@@ -80,6 +83,7 @@ class House:
     jobs: FakeJobs
     artifacts: ArtifactStore
     clock: FakeClock
+    judges: JudgeService
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,9 @@ def house(
     artifacts, jobs = ArtifactStore(str(tmp_path / "artifacts")), FakeJobs()
     service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock)
     platform = make_platform()
-    platform.attach(build_routes(service), build_artifact_routes(artifacts))
-    return House(platform=platform, service=service, jobs=jobs, artifacts=artifacts, clock=clock)
+    judges = JudgeService(CalibrationStore(database), service, artifacts, clock=clock)
+    platform.attach(build_routes(service), build_artifact_routes(artifacts), build_judge_routes(judges))
+    return House(platform=platform, service=service, jobs=jobs, artifacts=artifacts, clock=clock, judges=judges)
 
 
 def records(hits: dict[int, bool], num_rows: int = 60) -> list[dict[str, Any]]:
