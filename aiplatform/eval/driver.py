@@ -20,10 +20,16 @@ from aiplatform.core.errors import AIPlatformError, ConflictError, InvalidError,
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.eval.blocks import Plan
-from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, Endpoint, FunctionModel, Model, StoredAnswers
+from aiplatform.eval.calling.amounts import NANO, Caps
+from aiplatform.eval.calling.gate import CappedError
+from aiplatform.eval.calling.keeping import PATH, CacheMode
+from aiplatform.eval.calling.limiting import DEFAULT_IN_FLIGHT, Limits
+from aiplatform.eval.calling.opening import CallPlan
+from aiplatform.eval.calling.pricing import own_prices
+from aiplatform.eval.calls import Endpoint, FunctionModel, Model, StoredAnswers
 from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
 from aiplatform.eval.inputs import open_source
-from aiplatform.eval.model import DataRef, EvaluationRun, RunStatus, from_json, to_json
+from aiplatform.eval.model import CallSums, DataRef, EvaluationRun, RunStatus, from_json, to_json
 from aiplatform.eval.scorers import Scorer, resolve
 from aiplatform.eval.spec import EvalSpec, parse_spec
 
@@ -55,6 +61,14 @@ class RunOrder:
     workers: Workers = field(default_factory=Workers)
     environment: Mapping[str, str] = field(default_factory=dict)
     """What else to record of where the run took place."""
+
+    cache: CacheMode = CacheMode.READ_WRITE
+    in_flight: int | None = None
+    """Calls of the whole run at a time; by default what the model says, else 64."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    caps: Caps = field(default_factory=Caps)
 
 
 def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | None = None) -> EvaluationRun:
@@ -88,18 +102,14 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         "code_version": code_version(),
         "environment": {**environment(), **order.environment},
     }
+    calls = _call_plan(order, model, client)
     known = from_json(EvaluationRun, client.post("/api/v1/evaluations", body, idempotent=True))
+    if known.status.is_resumable:
+        path = f"/api/v1/evaluations/{run_id}:resume"
+        known = from_json(EvaluationRun, client.post(path, {"start": False}))
     if known.status is RunStatus.COMPLETED:
         return known
-    if known.status.is_final:
-        raise ConflictError(
-            N_("Evaluation run {run_id!r} has ended already: it is {status}."),
-            hint=N_("Choose another id, or none: one is made then."),
-            reason="evaluation.ended",
-            run_id=run_id,
-            status=str(known.status),
-        )
-    reporter = _Reporter(client, run_id, order.name, say)
+    reporter = _Reporter(client, known, say)
     # A run that the platform recorded before its job began learns here what it is made of.
     reporter.patch({**{key: body[key] for key in body if key not in {"run_id", "name"}}, "status": RunStatus.RUNNING})
     plan = Plan(
@@ -110,6 +120,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         cluster=order.cluster,
         columns=order.columns,
         credentials=client.credentials,
+        calls=calls,
     )
     try:
         sink = ClientSink(credentials=client.credentials)
@@ -117,7 +128,39 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
     except BaseException as error:
         reporter.failed(error)
         raise
-    return reporter.completed(outcome, source.ref, scorers, order.primary)
+    return reporter.completed(outcome, source.ref, scorers, order.primary, calls.mode)
+
+
+def _call_plan(order: RunOrder, model: Model, client: Client) -> CallPlan:
+    """How the run's calls are carried.
+
+    Raises:
+        InvalidError: Cost is capped, and what is called has no price in that currency.
+    """
+    prices = own_prices(client.get("/api/v1/prices")["items"])
+    if order.caps.cost is not None and isinstance(model, Endpoint):
+        cost = prices.cost(model.model, 1, 1)
+        if cost is None or cost.currency != order.caps.currency:
+            raise InvalidError(
+                N_("The cost of {model!r} cannot be capped: it has no price in {currency}."),
+                hint=N_("Set one with `aiplatform prices set`, or cap calls or tokens instead."),
+                reason="evaluation.no_price",
+                model=model.model,
+                currency=order.caps.currency,
+            )
+    me = client.get("/api/v1/me")
+    in_flight = order.in_flight or getattr(model, "in_flight", None) or DEFAULT_IN_FLIGHT
+    return CallPlan(
+        limits=Limits(
+            in_flight=in_flight,
+            requests_per_minute=order.requests_per_minute,
+            tokens_per_minute=order.tokens_per_minute,
+        ),
+        caps=order.caps,
+        mode=order.cache,
+        prices=prices,
+        project=f"{me['tenant']['id']}/{client.credentials.project_id}",
+    )
 
 
 def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
@@ -155,6 +198,11 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
         limit=spec.data.limit,
         columns=spec.data.columns,
         workers=Workers(num_workers=spec.num_workers, cpus=spec.cpus_per_worker),
+        cache=CacheMode(spec.cache),
+        in_flight=spec.in_flight,
+        requests_per_minute=spec.requests_per_minute,
+        tokens_per_minute=spec.tokens_per_minute,
+        caps=Caps(calls=spec.max_calls, tokens=spec.max_tokens, cost=spec.max_cost, currency=spec.currency),
     )
 
 
@@ -236,10 +284,11 @@ def environment() -> dict[str, str]:
 class _Reporter:
     """Tells the platform, and whoever watches, how far a run is."""
 
-    def __init__(self, client: Client, run_id: str, name: str, say: Callable[[str], None] | None) -> None:
+    def __init__(self, client: Client, run: EvaluationRun, say: Callable[[str], None] | None) -> None:
         self._client = client
-        self._run_id = run_id
-        self._name = name
+        self._run_id = run.run_id
+        self._name = run.name
+        self._attempt = run.attempt
         self._say = say or (lambda _: None)
         self._started = time.monotonic()
         self._reported = self._said = self._started
@@ -267,7 +316,8 @@ class _Reporter:
             ConflictError: The run was cancelled.
         """
         path = f"/api/v1/evaluations/{self._run_id}"
-        answer = self._client.request("PATCH", path, json=change, idempotent=True).json()
+        body = {**change, "attempt": self._attempt}
+        answer = self._client.request("PATCH", path, json=body, idempotent=True).json()
         run = from_json(EvaluationRun, answer)
         if run.status is RunStatus.CANCELLED:
             raise ConflictError(
@@ -275,7 +325,9 @@ class _Reporter:
             )
         return run
 
-    def completed(self, outcome: Outcome, data: DataRef, scorers: Sequence[Scorer], primary: str) -> EvaluationRun:
+    def completed(
+        self, outcome: Outcome, data: DataRef, scorers: Sequence[Scorer], primary: str, mode: CacheMode
+    ) -> EvaluationRun:
         """Send the result."""
         refs = [each.ref for each in scorers]
         metrics = outcome.state.metrics(refs)
@@ -291,6 +343,7 @@ class _Reporter:
                 "metrics": [to_json(metric) for metric in metrics],
                 "slice_metrics": [to_json(part) for part in outcome.state.slice_metrics(refs)],
                 "files": [to_json(file) for file in outcome.files],
+                "calls": to_json(self._calls(outcome, mode)),
                 "primary": primary if primary in names else next(iter(names), ""),
             }
         )
@@ -299,11 +352,36 @@ class _Reporter:
         """Record why the run ended; a platform that cannot be reached hides no error."""
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         status = RunStatus.CANCELLED if interrupted else RunStatus.FAILED
+        if isinstance(error, CappedError):
+            status = RunStatus.CAPPED
         told = str(error) if isinstance(error, AIPlatformError) else f"{type(error).__name__}: {error}"
         try:
             self.patch({"status": status, "error": told[:2000]})
         except AIPlatformError:
             logger.warning("the end of the run could not be recorded", exc_info=True, extra={"run_id": self._run_id})
+
+    def _calls(self, outcome: Outcome, mode: CacheMode) -> CallSums:
+        """What the calls came to, over every attempt of the run: what it paid for before it was resumed counts too."""
+        counts = outcome.calls
+        used = counts.paid + counts.cached
+        if mode is CacheMode.OFF:
+            return CallSums(
+                paid=counts.paid,
+                input_tokens=counts.input_tokens,
+                output_tokens=counts.output_tokens,
+                cost=counts.nanos / NANO if counts.currency else None,
+                currency=counts.currency,
+            )
+        kept = self._client.get(PATH, run_id=self._run_id)
+        cost = kept["costs"][0] if len(kept["costs"]) == 1 else {}
+        return CallSums(
+            paid=kept["calls"],
+            cached=max(0, used - kept["calls"]),
+            input_tokens=kept["input_tokens"],
+            output_tokens=kept["output_tokens"],
+            cost=cost.get("amount"),
+            currency=cost.get("currency", ""),
+        )
 
     def _report(self, progress: Progress) -> None:
         try:

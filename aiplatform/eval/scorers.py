@@ -21,6 +21,7 @@ from typing import Any, Final, overload
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.calling.stopping import stops_run
 from aiplatform.eval.model import MetricKind, RowScore, ScorerRef, ScoreState
 
 MAX_REASON_CHARACTERS: Final = 2000
@@ -145,7 +146,9 @@ def scored(which: Scorer, row: Row) -> RowScore | Awaitable[RowScore]:
     """The score of one row, whatever the scorer does; awaitable where the scorer is."""
     try:
         value = which(row)
-    except Exception as error:  # noqa: BLE001 - whatever user code raises is this row's failed score
+    except Exception as error:
+        if stops_run(error):
+            raise
         return failed(which.name, error)
     if inspect.isawaitable(value):
         return _awaited(which, value)
@@ -161,7 +164,9 @@ def failed(name: str, error: BaseException | str) -> RowScore:
 async def _awaited(which: Scorer, value: Awaitable[Any]) -> RowScore:
     try:
         return _as_score(which.name, await value)
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
+        if stops_run(error):
+            raise
         return failed(which.name, error)
 
 

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from aiplatform import __version__
 from aiplatform.eval import routes as eval_routes
+from aiplatform.eval.calling.routes import build_call_routes
 from aiplatform.gateway import health
 from aiplatform.gateway.rooms import Rooms
 from aiplatform.jobs import routes as jobs_routes
@@ -69,6 +70,7 @@ def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
         jobs_routes.build_routes(rooms.jobs),
         train_routes.build_routes(rooms.training),
         eval_routes.build_routes(rooms.evaluations),
+        build_call_routes(rooms.evaluation_calls),
         serve_routes.build_routes(rooms.deployments),
         _inference(rooms),
         ui.routes,

@@ -9,6 +9,8 @@ from typing import Final
 
 from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.calling.service import CallService
+from aiplatform.eval.calling.store import CallStore
 from aiplatform.eval.service import EvaluationService
 from aiplatform.eval.store import EvaluationStore
 from aiplatform.gateway.services import TRUSTED_TENANT, Services
@@ -87,6 +89,11 @@ class Rooms(Services):
     def evaluations(self) -> EvaluationService:
         """Evaluation runs and comparisons."""
         return EvaluationService(EvaluationStore(self.database), self.artifacts, self.jobs)
+
+    @cached_property
+    def evaluation_calls(self) -> CallService:
+        """Answers that evaluations have paid for."""
+        return CallService(CallStore(self.database))
 
     @cached_property
     def deployments(self) -> Deployments:

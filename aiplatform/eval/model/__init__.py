@@ -17,6 +17,7 @@ from aiplatform.eval.model.comparisons import (
     Version,
 )
 from aiplatform.eval.model.runs import (
+    CallSums,
     DataRef,
     EvaluationRun,
     MetricValue,
@@ -52,6 +53,7 @@ from aiplatform.eval.model.words import (
 
 __all__ = [
     "CHANGE_NAMES",
+    "CallSums",
     "Change",
     "ChangePage",
     "CompareOptions",

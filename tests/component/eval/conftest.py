@@ -13,6 +13,9 @@ from aiplatform.client.http import Client
 from aiplatform.core.errors import NotFoundError, PermissionDeniedError
 from aiplatform.eval.api import EvaluationHandle
 from aiplatform.eval.blocks import BlockEvaluator, Plan
+from aiplatform.eval.calling.routes import build_call_routes
+from aiplatform.eval.calling.service import CallService
+from aiplatform.eval.calling.store import CallStore
 from aiplatform.eval.calls import StoredAnswers
 from aiplatform.eval.model import EvaluationRun, from_json, to_json
 from aiplatform.eval.routes import build_routes
@@ -23,9 +26,12 @@ from aiplatform.jobs.model import Job, JobSpec, JobState
 from aiplatform.registry.artifact_routes import build_artifact_routes
 from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.storage.database import Database
+from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.model import Caller
 from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
+from aiplatform.tracing.price_routes import build_price_routes
+from aiplatform.tracing.prices import Prices
 
 SCORERS = ("hit@1", "mrr", "abstention")
 
@@ -80,6 +86,7 @@ class House:
     jobs: FakeJobs
     artifacts: ArtifactStore
     clock: FakeClock
+    calls: CallService
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,12 @@ class ApiSink:
     def put(self, path: str, content: bytes) -> None:
         self.api.request("PUT", f"/api/v1/artifacts/{path}", content=content)
 
+    def get(self, path: str) -> bytes | None:
+        try:
+            return self.api.request("GET", f"/api/v1/artifacts/{path}").content
+        except NotFoundError:
+            return None
+
 
 @pytest.fixture
 def house(
@@ -97,8 +110,11 @@ def house(
     artifacts, jobs = ArtifactStore(str(tmp_path / "artifacts")), FakeJobs()
     service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock)
     platform = make_platform()
-    platform.attach(build_routes(service), build_artifact_routes(artifacts))
-    return House(platform=platform, service=service, jobs=jobs, artifacts=artifacts, clock=clock)
+    calls = CallService(CallStore(database), clock=clock)
+    prices = build_price_routes(Prices(database, clock))
+    tenancy = tenancy_routes.build_routes(platform.tenancy)
+    platform.attach(build_routes(service), build_call_routes(calls), build_artifact_routes(artifacts), prices, tenancy)
+    return House(platform=platform, service=service, jobs=jobs, artifacts=artifacts, clock=clock, calls=calls)
 
 
 def records(hits: dict[int, bool], num_rows: int = 60) -> list[dict[str, Any]]:
