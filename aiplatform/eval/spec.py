@@ -129,6 +129,25 @@ class EvalSpec(_Section):
     mlflow: bool = True
     """Whether the run is logged to MLflow too, in the experiment `evaluations`."""
 
+    cache: Annotated[str, Field(pattern="^(read-write|refresh|off)$")] = "read-write"
+    """What becomes of answers that were paid for before: used and kept, paid for anew, or nothing kept."""
+
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    """Of the whole run, at each of its endpoints."""
+
+    tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    """The run stops before it pays for more calls than this."""
+
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    """… or for more tokens, input and output together."""
+
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    """… or more money, by the prices of traces."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    """Of `max_cost`."""
+
     working_dir: str | None = None
     """Artifact path of a zip with the code, where the platform starts the run."""
 
