@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -29,7 +28,9 @@ from aiplatform.eval.calling.pricing import own_prices
 from aiplatform.eval.calls import Endpoint, FunctionModel, Model, StoredAnswers
 from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
 from aiplatform.eval.inputs import open_source
+from aiplatform.eval.loading import load_object
 from aiplatform.eval.model import CallSums, DataRef, EvaluationRun, RunStatus, from_json, to_json
+from aiplatform.eval.recording import read_data, recorded_order
 from aiplatform.eval.scorers import Scorer, resolve
 from aiplatform.eval.spec import EvalSpec, parse_spec
 
@@ -102,7 +103,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         "code_version": code_version(),
         "environment": {**environment(), **order.environment},
     }
-    calls = _call_plan(order, model, client)
+    calls = call_plan_of(order, model, client)
     known = from_json(EvaluationRun, client.post("/api/v1/evaluations", body, idempotent=True))
     if known.status.is_resumable:
         path = f"/api/v1/evaluations/{run_id}:resume"
@@ -111,7 +112,10 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         return known
     reporter = _Reporter(client, known, say)
     # A run that the platform recorded before its job began learns here what it is made of.
-    reporter.patch({**{key: body[key] for key in body if key not in {"run_id", "name"}}, "status": RunStatus.RUNNING})
+    change = {key: body[key] for key in body if key not in {"run_id", "name"}}
+    if known.spec is None:
+        change["spec"] = recorded_order(order, model, source, run_id, ClientSink(credentials=client.credentials))
+    reporter.patch({**change, "status": RunStatus.RUNNING})
     plan = Plan(
         run_id=run_id,
         model=model,
@@ -131,7 +135,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
     return reporter.completed(outcome, source.ref, scorers, order.primary, calls.mode)
 
 
-def _call_plan(order: RunOrder, model: Model, client: Client) -> CallPlan:
+def call_plan_of(order: RunOrder, model: Model, client: Client) -> CallPlan:
     """How the run's calls are carried.
 
     Raises:
@@ -163,7 +167,7 @@ def _call_plan(order: RunOrder, model: Model, client: Client) -> CallPlan:
     )
 
 
-def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
+def order_of(spec: EvalSpec, *, run_id: str | None = None, client: Client | None = None) -> RunOrder:
     """The order that a specification writes, its functions imported.
 
     Raises:
@@ -175,18 +179,23 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
     if spec.model is not None and spec.model.function is not None:
         function = load_object(spec.model.function)
         model = FunctionModel(
-            function=function, batch=spec.model.batch, in_flight=spec.in_flight, version=spec.model.version
+            function=function,
+            batch=spec.model.batch,
+            in_flight=spec.in_flight,
+            version=spec.model.version,
+            cache_key=spec.model.cache_key,
         )
     elif spec.model is not None:
         model = Endpoint(
             model=spec.model.endpoint or "",
             url=spec.model.url or "",
             version=spec.model.version,
+            options=spec.model.options,
             in_flight=spec.in_flight or DEFAULT_IN_FLIGHT,
         )
     return RunOrder(
         name=spec.name,
-        data=spec.data.dataset or spec.data.path,
+        data=spec.data.dataset or read_data(spec.data.path or "", client),
         model=model,
         scorers=[load_object(each) if ":" in each else each for each in spec.scorers],
         label=spec.label,
@@ -234,25 +243,6 @@ def model_of(given: Any) -> Model:
         reason="evaluation.model_kind",
         kind=type(given).__name__,
     )
-
-
-def load_object(reference: str) -> Any:
-    """The object that `module:name` names.
-
-    Raises:
-        InvalidError: There is none.
-    """
-    module, _, name = reference.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InvalidError(
-            N_("{reference!r} cannot be imported: {problem}."),
-            hint=N_("Write `module:name`, with the module in the working directory or installed."),
-            reason="evaluation.import",
-            reference=reference,
-            problem=str(error),
-        ) from None
 
 
 def code_version() -> str:
