@@ -114,7 +114,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
     # A run that the platform recorded before its job began learns here what it is made of.
     change = {key: body[key] for key in body if key not in {"run_id", "name"}}
     if known.spec is None:
-        change["spec"] = recorded_order(order, model, source, run_id, ClientSink(credentials=client.credentials))
+        change["spec"] = recorded_order(order, model, source, run_id, client)
     reporter.patch({**change, "status": RunStatus.RUNNING})
     plan = Plan(
         run_id=run_id,

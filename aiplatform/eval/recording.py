@@ -17,7 +17,6 @@ from aiplatform.eval.calls import Endpoint, FunctionModel, Model
 from aiplatform.eval.inputs import Source
 
 if TYPE_CHECKING:
-    from aiplatform.eval.blocks import RowSink
     from aiplatform.eval.driver import RunOrder
 
 ARTIFACT: Final = "artifact:"
@@ -27,7 +26,7 @@ MAX_DATA_BYTES: Final = 256 << 20
 """Larger data that were handed in must be handed in again."""
 
 
-def recorded_order(order: RunOrder, model: Model, source: Source, run_id: str, sink: RowSink) -> dict[str, Any]:
+def recorded_order(order: RunOrder, model: Model, source: Source, run_id: str, client: Client) -> dict[str, Any]:
     """The specification that an order amounts to.
 
     Functions are written by their names: those that no module holds must be given again when the run is resumed.
@@ -35,7 +34,7 @@ def recorded_order(order: RunOrder, model: Model, source: Source, run_id: str, s
     document: dict[str, Any] = {
         "name": order.name,
         "label": order.label,
-        "data": _data(order, source, run_id, sink),
+        "data": _data(order, source, run_id, client),
         "scorers": [_scorer(each) for each in order.scorers],
         "slices": [*order.slices],
         "primary": order.primary,
@@ -77,7 +76,7 @@ def read_data(path: str, client: Client | None) -> Any:
     return pq.read_table(pa.BufferReader(content))
 
 
-def _data(order: RunOrder, source: Source, run_id: str, sink: RowSink) -> Mapping[str, Any]:
+def _data(order: RunOrder, source: Source, run_id: str, client: Client) -> Mapping[str, Any]:
     found: dict[str, Any] = {"columns": dict(order.columns), "limit": order.limit}
     ref = source.ref
     if isinstance(order.data, Path) or (isinstance(order.data, str) and Path(order.data).suffix and ref.hash == ""):
@@ -88,7 +87,7 @@ def _data(order: RunOrder, source: Source, run_id: str, sink: RowSink) -> Mappin
     if source.table is not None and source.table.nbytes <= MAX_DATA_BYTES:
         buffer = io.BytesIO()
         pq.write_table(source.table, buffer, compression="zstd")
-        sink.put(path, buffer.getvalue())
+        client.request("PUT", f"/api/v1/artifacts/{path}", content=buffer.getvalue())
     return {**found, "path": f"{ARTIFACT}{path}"}
 
 
