@@ -109,7 +109,7 @@ def test_a_killed_run_goes_on_without_a_repeated_call(house: House, url: str) ->
         share = ROWS * 6 // 10
         server.script = lambda asked: slowly(follows_schema, HELD_S if len(server.asked) > share else 0.02)(asked)
         with driver(house, url, "first", server.url):
-            server.wait_for(share)
+            server.wait_for(share, timeout_s=200)
             # Answers count once they are kept: what is in flight may be asked again, and nothing else.
             until(lambda: kept(house, "eval-killed") == share)
             in_flight = server.in_flight
