@@ -296,7 +296,7 @@ def _pool(workers: Workers, source: Source, plan: Plan) -> ray.data.ActorPoolStr
     return ray.data.ActorPoolStrategy(
         min_size=1,
         max_size=most,
-        max_tasks_in_flight_per_actor=blocks + 1,
+        max_tasks_in_flight_per_actor=2 * blocks,
         max_concurrent_calls_per_actor=blocks,
         enable_true_multi_threading=blocks > 1,
     )

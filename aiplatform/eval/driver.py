@@ -12,9 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Final
 
 from aiplatform.client.http import Client
@@ -33,10 +31,12 @@ from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, eval
 from aiplatform.eval.hf import compatible
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import TraceRows, open_source
+from aiplatform.eval.loading import load_object
 from aiplatform.eval.measures.measure import Measure
 from aiplatform.eval.measures.registry import resolve as resolve_metrics
 from aiplatform.eval.mlflow_log import MlflowLog
 from aiplatform.eval.model import CallSums, DataRef, EvaluationRun, ModelKind, RunStatus, from_json, to_json
+from aiplatform.eval.recording import read_data, recorded_order
 from aiplatform.eval.registered_models import RegisteredModel, registered
 from aiplatform.eval.scorers import resolve
 from aiplatform.eval.spec import DataSpec, EvalSpec, parse_spec
@@ -133,7 +133,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         "code_version": code_version(),
         "environment": {**environment(), **order.environment},
     }
-    calls = _call_plan(order, model, client)
+    calls = call_plan_of(order, model, client)
     known = from_json(EvaluationRun, client.post("/api/v1/evaluations", body, idempotent=True))
     if known.status.is_resumable:
         path = f"/api/v1/evaluations/{run_id}:resume"
@@ -142,9 +142,10 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         return known
     reporter = _Reporter(client, known, say)
     # A run that the platform recorded before its job began learns here what it is made of.
-    known = reporter.patch(
-        {**{key: body[key] for key in body if key not in {"run_id", "name"}}, "status": RunStatus.RUNNING}
-    )
+    change = {key: body[key] for key in body if key not in {"run_id", "name"}}
+    if known.spec is None:
+        change["spec"] = recorded_order(order, model, source, run_id, client)
+    known = reporter.patch({**change, "status": RunStatus.RUNNING})
     plan = Plan(
         run_id=run_id,
         model=model,
@@ -220,7 +221,7 @@ def _compatible(wanted: Any, seed: int) -> Any:
     return compatible.compatible(wanted, seed=seed)
 
 
-def _call_plan(order: RunOrder, model: Model, client: Client) -> CallPlan:
+def call_plan_of(order: RunOrder, model: Model, client: Client) -> CallPlan:
     """How the run's calls are carried.
 
     Raises:
@@ -252,7 +253,7 @@ def _call_plan(order: RunOrder, model: Model, client: Client) -> CallPlan:
     )
 
 
-def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
+def order_of(spec: EvalSpec, *, run_id: str | None = None, client: Client | None = None) -> RunOrder:
     """The order that a specification writes, its functions imported.
 
     Raises:
@@ -262,7 +263,7 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     return RunOrder(
         name=spec.name,
-        data=_data_of(spec.data),
+        data=_data_of(spec.data, client),
         model=_model_of_spec(spec),
         scorers=[load_object(each) if ":" in each else each for each in spec.scorers],
         metrics=spec.metrics,
@@ -285,10 +286,10 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
     )
 
 
-def _data_of(spec: DataSpec) -> Any:
+def _data_of(spec: DataSpec, client: Client | None) -> Any:
     if spec.traces is not None:
         return TraceRows(query=spec.traces, expected=spec.expected)
-    return spec.dataset or Path(spec.path or "")
+    return spec.dataset or read_data(spec.path or "", client)
 
 
 def _model_of_spec(spec: EvalSpec) -> Any:
@@ -298,7 +299,13 @@ def _model_of_spec(spec: EvalSpec) -> Any:
         return None
     if wanted.function is not None:
         function = load_object(wanted.function)
-        return FunctionModel(function=function, batch=wanted.batch, in_flight=spec.in_flight, version=wanted.version)
+        return FunctionModel(
+            function=function,
+            batch=wanted.batch,
+            in_flight=spec.in_flight,
+            version=wanted.version,
+            cache_key=wanted.cache_key,
+        )
     if wanted.registered is not None:
         return wanted.registered
     in_flight = spec.in_flight or DEFAULT_IN_FLIGHT
@@ -306,7 +313,13 @@ def _model_of_spec(spec: EvalSpec) -> Any:
         return InferenceEndpoint(
             model=wanted.endpoint or "", url=wanted.url or "", input_name=wanted.input_name, in_flight=in_flight
         )
-    return Endpoint(model=wanted.endpoint or "", url=wanted.url or "", version=wanted.version, in_flight=in_flight)
+    return Endpoint(
+        model=wanted.endpoint or "",
+        url=wanted.url or "",
+        version=wanted.version,
+        options=wanted.options,
+        in_flight=in_flight,
+    )
 
 
 def recorded_spec(client: Client, run_id: str) -> EvalSpec:
@@ -344,25 +357,6 @@ def model_of(given: Any, client: Client | None = None) -> Model:
         reason="evaluation.model_kind",
         kind=type(given).__name__,
     )
-
-
-def load_object(reference: str) -> Any:
-    """The object that `module:name` names.
-
-    Raises:
-        InvalidError: There is none.
-    """
-    module, _, name = reference.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InvalidError(
-            N_("{reference!r} cannot be imported: {problem}."),
-            hint=N_("Write `module:name`, with the module in the working directory or installed."),
-            reason="evaluation.import",
-            reference=reference,
-            problem=str(error),
-        ) from None
 
 
 def code_version() -> str:

@@ -80,6 +80,12 @@ class ModelSpec(_Section):
     version: str = ""
     """Registered version that this is, for the record: `qa@3`."""
 
+    options: dict[str, Any] = {}
+    """Decoding of an endpoint: `temperature`, `max_tokens`, `seed`, …"""
+
+    cache_key: str = ""
+    """Of a function: other runs of it with the same key use its answers too."""
+
     @model_validator(mode="after")
     def _one_kind(self) -> ModelSpec:
         if [self.function, self.endpoint, self.registered].count(None) != 2:

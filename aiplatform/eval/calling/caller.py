@@ -33,6 +33,9 @@ from aiplatform.tracing.sdk import Span, span
 FIRST_OUTPUT_TOKENS: Final = 256
 """How long an answer is taken to be that nobody limited, until some have been seen."""
 
+LEAST_OUTPUT_TOKENS: Final = 32
+"""… and at least, once some have been seen: twice the longest of them."""
+
 _BYTES_PER_TOKEN: Final = 4
 """Of ordinary text, for rates. A cap reserves one token a byte, which no tokenizer exceeds."""
 
@@ -93,6 +96,7 @@ class PaidCaller:
         reply, is_cached = await self._once(digest, pay)
         if scope := current_scope():
             scope.counts.cached += is_cached
+            scope.counts.merge(_worth(reply))
             if trace_id := reply.get("trace_id"):
                 scope.trace_ids.append(trace_id)
         return reply, is_cached
@@ -150,7 +154,7 @@ class PaidCaller:
             scope.counts.merge(_counts(reply, cost))
         return KeptCall(
             digest="",
-            reply=_plain(took),
+            reply=_plain(took) | ({} if cost is None else {"cost": cost[0], "currency": cost[1]}),
             model=request.model,
             input_tokens=reply.input_tokens or 0,
             output_tokens=reply.output_tokens or 0,
@@ -191,7 +195,8 @@ class PaidCaller:
     def _need(self, request: ChatRequest, size: int) -> tuple[Amounts, float]:
         """The most that a call can take, and the tokens that it will probably take."""
         asked = request.options.get("max_completion_tokens") or request.options.get("max_tokens")
-        longest = int(asked) if asked else max(FIRST_OUTPUT_TOKENS, self._longest_output * 2)
+        unlimited = max(LEAST_OUTPUT_TOKENS, self._longest_output * 2) if self._longest_output else FIRST_OUTPUT_TOKENS
+        longest = int(asked) if asked else unlimited
         # Characters beyond ASCII take up to four bytes, and every message a few tokens of its own.
         most_input = size * 4 if not _is_ascii(request) else size
         most_input += 8 * len(request.messages) + 16
@@ -282,6 +287,15 @@ def _counts(reply: ChatReply, cost: tuple[float, str] | None) -> CallCounts:
         output_tokens=reply.output_tokens or 0,
         nanos=0 if cost is None else round(cost[0] * NANO),
         currency="" if cost is None else cost[1],
+    )
+
+
+def _worth(reply: Mapping[str, Any]) -> CallCounts:
+    return CallCounts(
+        worth_tokens=(reply.get("input_tokens") or 0) + (reply.get("output_tokens") or 0),
+        worth_nanos=round((reply.get("cost") or 0.0) * NANO),
+        worth_ms=reply.get("latency_ms") or 0.0,
+        currency=reply.get("currency") or "",
     )
 
 

@@ -251,7 +251,7 @@ class Gate:
             throttles=tuple(door.throttles),
             requests=door.requests,
             tokens=door.tokens,
-            wants_requests=max(0, int(min(len(door.waiting), ahead) - door.requests_left)),
+            wants_requests=max(0.0, min(len(door.waiting), ahead) - door.requests_left),
             wants_tokens=max(0.0, next_tokens - door.tokens_left) if door.waiting else 0.0,
         )
         door.answered = door.requests = 0
@@ -270,6 +270,8 @@ class Gate:
             wants = sum((waiter.need for waiter in soon), NOTHING)
         spent, self._spent = self._spent, NOTHING
         known, self._known_spent = self._known_spent, None
+        if self._already_spent is None:
+            known = NOTHING
         return BudgetReport(
             caps=caps,
             held=self._free + self._reserved,

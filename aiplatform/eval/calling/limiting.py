@@ -1,6 +1,6 @@
 """How many calls an endpoint gets at a time, and who may make them. Decisions alone: no clock of its own, no I/O.
 
-The window grows by one with every window's worth of answers and shrinks by half the share that was throttled, so a
+The window grows by a tenth with every window's worth of answers and shrinks by half the share that was throttled, so a
 server that refuses at random is not starved, and one that is full is soon left in peace. `Retry-After` stops everybody.
 """
 
@@ -13,6 +13,9 @@ from typing import Final
 DEFAULT_IN_FLIGHT: Final = 64
 SILENT_AFTER_S: Final = 10.0
 """How long a worker may say nothing before what it holds is given to others."""
+
+GROWTH: Final = 0.1
+"""By this share the window grows with every window's worth of answers of which none was throttled; by one at least."""
 
 BURST_S: Final = 1.0
 """A rate may be taken up for so long at once after a pause."""
@@ -59,7 +62,7 @@ class DoorReport:
     tokens: float = 0
     """Tokens that were taken."""
 
-    wants_requests: int = 0
+    wants_requests: float = 0
     wants_tokens: float = 0
 
 
@@ -137,6 +140,8 @@ class EndpointLimiter:
         self._forget_silent(now_s)
         worker = self._workers.get(worker_id)
         if worker is None:
+            if not any(each.wanted for each in self._workers.values()):
+                self.window = 0.0  # what the endpoint took in busier times is no measure of what it takes now
             # What it does now was allowed before this limiter came to be.
             worker = _Worker(run_id=run_id, limits=report.limits, held=report.in_flight, version=report.version + 1)
             self._workers[worker_id] = worker
@@ -209,7 +214,7 @@ class EndpointLimiter:
             self.window = max(1.0, self.window * (1 - self._throttled / seen / 2))
             self._cut_s = now_s
         else:
-            self.window = min(most, self.window + seen / self.window)
+            self.window = min(most, self.window + max(1.0, self.window * GROWTH))
         self._answered = self._throttled = 0
 
     def _per_s(self, name: str) -> float | None:

@@ -25,9 +25,18 @@ class CallCounts:
     """Billionths of the currency, so that sums are exact."""
 
     currency: str = ""
+    worth_tokens: int = 0
+    """Of all calls, also of those that were not paid for again."""
+
+    worth_nanos: int = 0
+    worth_ms: float = 0.0
+    """How long they took when they were made."""
 
     def merge(self, other: CallCounts) -> None:
         """Take in what others came to."""
+        self.worth_tokens += other.worth_tokens
+        self.worth_nanos += other.worth_nanos
+        self.worth_ms += other.worth_ms
         self.paid += other.paid
         self.cached += other.cached
         self.input_tokens += other.input_tokens
