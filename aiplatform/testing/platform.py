@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from aiplatform.testing.ending import afterwards
+
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
 
 
@@ -123,8 +125,10 @@ def running_platform(home: Path, **settings: str) -> Iterator[RunningPlatform]:
         settings: Further environment variables.
     """
     platform = idle_platform(home, **settings)
-    try:
-        platform.run("up", timeout_s=420.0)
-        yield platform
-    finally:
-        platform.run("down", check=False)
+    down = [sys.executable, "-m", "aiplatform", "down"]
+    with afterwards(down, environment=platform.environment, folder=home):
+        try:
+            platform.run("up", timeout_s=420.0)
+            yield platform
+        finally:
+            platform.run("down", check=False)
