@@ -1,5 +1,6 @@
 # One line a habit; each calls `aiplatform` or a standard tool. `make help` lists them.
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 export VENV
 
@@ -22,9 +23,9 @@ status:  ## Tell what runs
 logs:  ## Follow the logs
 	@$(BIN)/aiplatform logs --follow
 
-test: environment-dev  ## Environment, install, every test tier that runs on any machine
+test: environment-dev  ## Environment, install, every test tier that runs on any machine; WORKERS=4 for more at a time
 	@scripts/test-tools
-	@$(BIN)/python -m pytest -m "not slow" -q
+	@$(BIN)/python -m pytest -m "not slow" -q -n $(WORKERS)
 
 test-slow: environment-dev  ## The tests that take many minutes
 	@scripts/test-tools
