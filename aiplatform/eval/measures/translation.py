@@ -150,7 +150,7 @@ def scorer(which: str, options: Options) -> Any:
     except (ImportError, RuntimeError) as error:
         raise ConfigError(
             N_("{metric} needs a package that is not installed: {problem}"),
-            hint=N_("Install aiplatform[platform]; Japanese and Korean tokenizers are in aiplatform[eval]."),
+            hint=N_("Install aiplatform[platform]; Japanese is in aiplatform[eval], Korean in sacrebleu[ko]."),
             reason="metric.package",
             metric=which,
             problem=str(error).strip().splitlines()[0],

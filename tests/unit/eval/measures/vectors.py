@@ -164,8 +164,10 @@ SCORES = [
     Vector("pr_auc", *FOUR_SCORES, of(metrics.average_precision_score), 0.83, True),
     Vector("roc_auc_ovr", *THREE, of(metrics.roc_auc_score, multi_class="ovr"), exact=True),
     Vector("roc_auc_ovo", *THREE, of(metrics.roc_auc_score, multi_class="ovo"), exact=True),
-    Vector("roc_auc_ovr_weighted", *THREE, of(metrics.roc_auc_score, multi_class="ovr", average="weighted"), exact=True),
-    Vector("roc_auc_ovo_weighted", *THREE, of(metrics.roc_auc_score, multi_class="ovo", average="weighted"), exact=True),
+    Vector("roc_auc_ovr_weighted", *THREE,
+           of(metrics.roc_auc_score, multi_class="ovr", average="weighted"), exact=True),
+    Vector("roc_auc_ovo_weighted", *THREE,
+           of(metrics.roc_auc_score, multi_class="ovo", average="weighted"), exact=True),
     Vector("log_loss", *SPAM, of(metrics.log_loss), 0.21616),
     Vector("log_loss", *FOUR_SCORES, of(metrics.log_loss)),
     Vector("log_loss", *THREE, of(metrics.log_loss)),
@@ -193,7 +195,8 @@ def matrix(function: Callable[..., Any], **options: Any) -> Reference:
 
 SETS = [
     *(
-        Vector(f"multilabel_{name}_{average}", *pair, matrix(function, average=average, zero_division=0.0), exact=average != "samples")
+        Vector(f"multilabel_{name}_{average}", *pair, matrix(function, average=average, zero_division=0.0),
+               exact=average != "samples")
         for name, function in (
             ("precision", metrics.precision_score), ("recall", metrics.recall_score), ("f1", metrics.f1_score),
             ("jaccard", metrics.jaccard_score),
@@ -282,8 +285,8 @@ TEXTS = [
     Vector("chrf", *CHINESE, chrf(), exact=True),
     Vector("chrf++", *UNEVEN, chrf(word_order=2), exact=True),
     *(
-        Vector(which, *pair, rouge(name))
-        for which, name in (("rouge1", "rouge1"), ("rouge2", "rouge2"), ("rougeL", "rougeL"), ("rougeLsum", "rougeLsum"))
+        Vector(name, *pair, rouge(name))
+        for name in ("rouge1", "rouge2", "rougeL", "rougeLsum")
         for pair in (FOX, SUMMARIES, (DOGS, SAID))
     ),
     *(
@@ -294,10 +297,8 @@ TEXTS = [
     Vector("wer", ["hello world"], ["hello duck"], of(jiwer.wer), 0.5, True),
     Vector("wer", SPOKEN, HEARD, of(jiwer.wer), exact=True),
     Vector("cer", SPOKEN, HEARD, of(jiwer.cer), exact=True),
-    Vector("wer", ["this is the reference", "there is another one"], ["this is the prediction", "there is an other sample"],
-           of(jiwer.wer), 0.5, True),
-    Vector("cer", ["this is the reference", "there is another one"], ["this is the prediction", "there is an other sample"],
-           of(jiwer.cer), 0.3415, True),
+    Vector("wer", SPOKEN[1:], HEARD[1:], of(jiwer.wer), 0.5, True),
+    Vector("cer", SPOKEN[1:], HEARD[1:], of(jiwer.cer), 0.3415, True),
 ]  # fmt: skip
 
 SINGLE = 1e-6
