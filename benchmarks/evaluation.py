@@ -233,7 +233,7 @@ def _texts(num_rows: int) -> tuple[list[str], list[str]]:
 def _mlflow(path: str, num_rows: int) -> float | None:
     """Rows a CPU second of `mlflow.models.evaluate`; None where only its skinny distribution is here."""
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib  # type: ignore[import-not-found]  # noqa: F401
         import mlflow
         from mlflow.models import evaluate
     except ImportError:

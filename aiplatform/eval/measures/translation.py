@@ -114,7 +114,7 @@ def finished(collector: TranslationCollector) -> Callable[[TranslationState, Req
         metric = scorer(collector.which, collector.options)
         signature = _signature(metric, state.num_references)
         if not state.fate.scored:
-            yield undefined("no row was scored", signature=signature)
+            yield undefined(N_("no row was scored"), signature=signature)
             return
         score = metric._compute_score_from_stats(state.tally.total)
         drawn = replicates.of_buckets(state.tally, request)
