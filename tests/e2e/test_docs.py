@@ -18,6 +18,7 @@ CHINESE = {
     "README.md": "README.zh-CN.md",
     "docs/trace.md": "docs/zh/trace.md",
     "docs/evaluate.md": "docs/zh/evaluate.md",
+    "docs/metrics.md": "docs/zh/metrics.md",
     "docs/serve.md": "docs/zh/serve.md",
 }
 
