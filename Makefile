@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs test test-slow test-emitters check format bench bench-tracing docs messages environment environment-dev
+.PHONY: help up down status logs test test-slow test-emitters check format bench bench-tracing bench-eval docs messages environment environment-dev
 
 help:  ## List the habits
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,9 @@ bench: environment-dev  ## Benchmarks, as ratios against peers in one run
 
 bench-tracing: environment-dev  ## Tracing against its targets and peers; ARGS=--full takes hours
 	@$(BIN)/python benchmarks/tracing.py $(ARGS)
+
+bench-eval: environment-dev  ## Metrics against the libraries that define them; ARGS=--full for the targets' sizes
+	@$(BIN)/python benchmarks/evaluation.py $(ARGS)
 
 docs: environment-dev  ## Build the documentation site into site/
 	@$(BIN)/mkdocs build --strict

@@ -197,9 +197,7 @@ def _by_tasks(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> It
     shared = ray.put((plan, sink if plan.keep_rows else None))
     most = 2 * (workers.num_workers or max(1, int(ray.cluster_resources().get("CPU", 1.0))))
     pending: list[ray.ObjectRef[bytes]] = []
-    for start, table in source.tables(
-        workers.batch_rows or COLUMN_BATCH_ROWS, columnar.needed(plan, source.column_names)
-    ):
+    for start, table in source.tables(_batch_rows(plan, workers), columnar.needed(plan, source.column_names)):
         if len(pending) >= most:
             done, pending = ray.wait(pending, num_returns=1)
             yield _opened(ray.get(done[0]))
@@ -212,16 +210,17 @@ def _by_tasks(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> It
 def _here(source: Source, plan: Plan, workers: Workers) -> Iterator[_Result]:
     """Results of a table or file, in this process."""
     evaluator = columnar.TableEvaluator(plan, None)
-    for start, table in source.tables(
-        workers.batch_rows or COLUMN_BATCH_ROWS, columnar.needed(plan, source.column_names)
-    ):
+    for start, table in source.tables(_batch_rows(plan, workers), columnar.needed(plan, source.column_names)):
         yield evaluator.evaluate(table, start)
 
 
 def _is_read_faster_than_sent(source: Source, plan: Plan) -> bool:
     """Whether handing tables to workers would cost more than the work: rows are only counted, and none is kept."""
-    counts_alone = all(getattr(measure.collector, "is_vectorised", False) for measure in plan.measures)
-    return source.dataset is None and _is_columnar(source, plan) and not plan.keep_rows and counts_alone
+    return source.dataset is None and _is_columnar(source, plan) and not plan.keep_rows and _only_counts(plan)
+
+
+def _only_counts(plan: Plan) -> bool:
+    return all(getattr(measure.collector, "is_vectorised", False) for measure in plan.measures)
 
 
 def _opened(result: bytes) -> _Result:
@@ -324,7 +323,7 @@ def _dataset(source: Source, plan: Plan, workers: Workers) -> ray.data.Dataset:
 def _batch_rows(plan: Plan, workers: Workers) -> int:
     if workers.batch_rows is not None:
         return workers.batch_rows
-    if columnar.suits(plan):
+    if columnar.suits(plan) and _only_counts(plan):
         return COLUMN_BATCH_ROWS
     return CALLED_BATCH_ROWS if plan.makes_calls else STORED_BATCH_ROWS
 

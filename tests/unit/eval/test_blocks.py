@@ -40,6 +40,7 @@ def evaluated(
     sink = MemorySink()
     plan = Plan(run_id="eval-1", model=model, scorers=resolve(scorers), **fields)
     result = BlockEvaluator(plan, sink).evaluate(records)
+    assert result.file is not None
     table = rows.read_table([sink.files[result.file.path]])
     return result, rows.to_results(table)
 
@@ -77,6 +78,7 @@ class Loaded:
 @pytest.mark.parametrize("function", [answer, answer_async, Loaded], ids=["sync", "async", "class"])
 def test_functions_answer_and_a_failed_call_is_that_rows_alone(function: Callable[..., Any]) -> None:
     result, found = evaluated(FunctionModel(function=function), RECORDS, slices=("language",))
+    assert result.file is not None
     assert (len(found), result.errors, result.file.num_rows) == (6, 1, 6)
     by_id = {row.row_id: row for row in found}
     assert by_id["r3"].error == "TimeoutError: 30 s"
@@ -150,6 +152,7 @@ def test_async_scorers_are_awaited_for_stored_answers_too() -> None:
 def test_the_file_is_named_by_its_content_and_lies_in_the_runs_folder() -> None:
     stored = [{**each, "output": "x"} for each in RECORDS]
     first, second = (evaluated(StoredAnswers(), stored)[0].file for _ in range(2))
+    assert first is not None
     assert first == second
     assert first.path.startswith("evaluations/eval-1/rows/")
 
