@@ -132,7 +132,7 @@ class FunctionModel:
         """What is recorded of it."""
         function = self.function
         named = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
-        name = f"{named.__module__}:{named.__qualname__}"
+        name = f"{getattr(named, '__module__', None) or 'builtins'}:{named.__qualname__}"  # `str.upper` has no module
         return ModelRef(kind=ModelKind.CALLABLE, name=name, version=self.version)
 
     def made(self) -> FunctionModel:

@@ -236,6 +236,7 @@ def test_models_say_what_they_are() -> None:
     assert FunctionModel(function=answer, version="qa@3").ref.name.endswith(":answer")
     assert model_of(None) == StoredAnswers()
     assert model_of(answer) == FunctionModel(function=answer)
+    assert model_of(str.upper).ref.name == "builtins:str.upper"
     with pytest.raises(InvalidError, match="cannot be called"):
         model_of(42)
 
