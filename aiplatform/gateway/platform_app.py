@@ -13,6 +13,7 @@ from aiplatform import __version__
 from aiplatform.eval import routes as eval_routes
 from aiplatform.eval.judging import routes as judging_routes
 from aiplatform.eval.online import routes as online_routes
+from aiplatform.eval.reviewing import routes as review_routes
 from aiplatform.gateway import health
 from aiplatform.gateway.rooms import Rooms
 from aiplatform.jobs import routes as jobs_routes
@@ -73,6 +74,7 @@ def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
         eval_routes.build_routes(rooms.evaluations),
         judging_routes.build_routes(rooms.judges),
         online_routes.build_routes(rooms.online),
+        review_routes.build_routes(rooms.reviews),
         serve_routes.build_routes(rooms.deployments),
         _inference(rooms),
         ui.routes,

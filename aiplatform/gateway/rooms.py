@@ -15,6 +15,8 @@ from aiplatform.eval.online.endpoints import JudgeEndpoints
 from aiplatform.eval.online.service import OnlineEvaluation
 from aiplatform.eval.online.store import OnlineStore
 from aiplatform.eval.online.worker import OnlineWorker
+from aiplatform.eval.reviewing.service import Reviews
+from aiplatform.eval.reviewing.store import ReviewStore
 from aiplatform.eval.service import EvaluationService
 from aiplatform.eval.store import EvaluationStore
 from aiplatform.gateway.model_keys import ModelKeys
@@ -98,7 +100,12 @@ class Rooms(Services):
     @cached_property
     def judges(self) -> JudgeService:
         """Judges, and how they compare with people."""
-        return JudgeService(CalibrationStore(self.database), self.evaluations, self.artifacts)
+        return JudgeService(CalibrationStore(self.database), self.evaluations, self.artifacts, self.reviews)
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """Queues of answers that people judge."""
+        return Reviews(ReviewStore(self.database), self.evaluations, self.artifacts, self.traces)
 
     @cached_property
     def online(self) -> OnlineEvaluation:
@@ -112,7 +119,7 @@ class Rooms(Services):
 
     def online_worker(self) -> OnlineWorker:
         """What carries the rules out; one a worker."""
-        return OnlineWorker(OnlineStore(self.database), self.traces, self.judge_endpoints)
+        return OnlineWorker(OnlineStore(self.database), self.traces, self.judge_endpoints, self.reviews)
 
     @cached_property
     def deployments(self) -> Deployments:

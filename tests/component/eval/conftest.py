@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from aiplatform.eval.judging.routes import build_routes as build_judge_routes
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
 from aiplatform.eval.model import EvaluationRun, from_json, to_json
+from aiplatform.eval.reviewing.routes import build_routes as build_review_routes
+from aiplatform.eval.reviewing.service import Reviews
+from aiplatform.eval.reviewing.store import ReviewStore
 from aiplatform.eval.routes import build_routes
 from aiplatform.eval.scorers import resolve
 from aiplatform.eval.service import EvaluationService
@@ -29,6 +32,7 @@ from aiplatform.storage.database import Database
 from aiplatform.tenancy.model import Caller
 from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
+from aiplatform.tracing.service import Traces
 
 SCORERS = ("hit@1", "mrr", "abstention")
 
@@ -84,6 +88,8 @@ class House:
     artifacts: ArtifactStore
     clock: FakeClock
     judges: JudgeService
+    reviews: Reviews
+    traces: Traces
 
 
 @dataclass(frozen=True)
@@ -97,13 +103,26 @@ class ApiSink:
 @pytest.fixture
 def house(
     database: Database, make_platform: Callable[..., PlatformUnderTest], tmp_path: Path, clock: FakeClock
-) -> House:
+) -> Iterator[House]:
     artifacts, jobs = ArtifactStore(str(tmp_path / "artifacts")), FakeJobs()
     service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock)
     platform = make_platform()
-    judges = JudgeService(CalibrationStore(database), service, artifacts, clock=clock)
-    platform.attach(build_routes(service), build_artifact_routes(artifacts), build_judge_routes(judges))
-    return House(platform=platform, service=service, jobs=jobs, artifacts=artifacts, clock=clock, judges=judges)
+    traces = Traces(database, index_path=tmp_path / "text.db", clock=clock)
+    reviews = Reviews(ReviewStore(database), service, artifacts, traces, clock=clock)
+    judges = JudgeService(CalibrationStore(database), service, artifacts, reviews, clock=clock)
+    platform.attach(build_routes(service), build_artifact_routes(artifacts))
+    platform.attach(build_judge_routes(judges), build_review_routes(reviews))
+    yield House(
+        platform=platform,
+        service=service,
+        jobs=jobs,
+        artifacts=artifacts,
+        clock=clock,
+        judges=judges,
+        reviews=reviews,
+        traces=traces,
+    )
+    traces.close()
 
 
 def records(hits: dict[int, bool], num_rows: int = 60) -> list[dict[str, Any]]:
