@@ -22,8 +22,10 @@ from aiplatform.ui.pages.datasets import add_datasets
 from aiplatform.ui.pages.deployments import add_deployments
 from aiplatform.ui.pages.evaluations import add_evaluations
 from aiplatform.ui.pages.experiments import add_experiments
+from aiplatform.ui.pages.judges import add_judges
 from aiplatform.ui.pages.models import add_models
 from aiplatform.ui.pages.overview import add_overview
+from aiplatform.ui.pages.reviews import add_reviews
 from aiplatform.ui.pages.sessions import add_sessions
 from aiplatform.ui.pages.trace import add_trace
 from aiplatform.ui.pages.trace_actions import add_trace_actions
@@ -67,6 +69,8 @@ def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
         add_usage,
         add_evaluations,
         add_comparison,
+        add_judges,
+        add_reviews,
         add_datasets,
         add_experiments,
         add_models,

@@ -44,6 +44,16 @@ class Seeded:
         return f"/traces/compare?a={other}&b={self.failed_trace}"
 
     @property
+    def calibration(self) -> str:
+        """The page of the newest calibration."""
+        return f"/calibrations/{self.world.services.judges.calibrations(self.caller).items[0].calibration_id}"
+
+    @property
+    def queue(self) -> str:
+        """The page of a review queue."""
+        return f"/reviews/{self.world.services.reviews.list(self.caller)[0].queue_id}"
+
+    @property
     def pages(self) -> list[str]:
         """Every page that shows something, below `/tenant/project`."""
         run_id = self.comparison.baseline.run_id
@@ -57,6 +67,8 @@ class Seeded:
             "/sessions", "/sessions?q=s-0001&last=30d", "/sessions/s-0001",
             self.both_traces, f"{self.both_traces}&only=different&pair=1", f"/traces/compare?b={self.failed_trace}",
             "/evaluations", f"/evaluations/{run_id}", f"/evaluations/{run_id}?slice=language%3Dzh&state=scored",
+            "/judges", self.calibration, "/reviews", self.queue, f"{self.queue}?which=done",
+            f"{self.queue}?which=conflict",
             comparison, f"{comparison}?metric=mrr&change=better", f"{comparison}?slice=language%3Dzh",
             "/datasets", "/datasets/python-faq", "/datasets/python-faq?version=1&offset=25",
             "/experiments", f"/experiments/{self.experiment_id}", f"/experiments/{self.experiment_id}?columns=all",
@@ -74,7 +86,7 @@ class Seeded:
             f"/traces/{self.failed_trace}?part=attributes", self.both_traces, "/traces/searches",
             f"/traces/to-dataset?pick={self.failed_trace}", f"/traces/erase?pick={self.failed_trace}",
             "/sessions", "/sessions/s-0001", "/usage",
-            "/evaluations", f"/evaluations/{run_id}",
+            "/evaluations", f"/evaluations/{run_id}", "/judges", self.calibration, "/reviews", self.queue,
             f"/comparisons/{self.comparison.comparison_id}", "/datasets", "/datasets/python-faq", "/experiments",
             f"/experiments/{self.experiment_id}", "/models", "/models/qa", "/deployments",
             "/deployments/docs-assistant", "/members", "/keys",
@@ -97,6 +109,7 @@ def seeded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, mlfl
         world = worlds.build_world(platform, holder, folder, mlflow_url=mlflow_url)
         caller = platform.caller(Role.ADMIN, project=PROJECT)
         comparison = worlds.seed(world, caller)
+        worlds.seed_judging(world, caller, comparison.baseline.run_id)
         experiment_id = worlds.seed_mlflow(world, caller, folder)
         found = world.services.traces.list(caller.scope, limit=100).items
         failed = next(trace.trace_id for trace in found if trace.num_errors)
