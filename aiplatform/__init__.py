@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aiplatform.eval import api as evaluations
     from aiplatform.eval.judging import api as judges
     from aiplatform.eval.online import api as online
+    from aiplatform.eval.reviewing import api as reviews
     from aiplatform.jobs import api as jobs
     from aiplatform.registry import datasets_api as datasets
     from aiplatform.registry import experiments_api as experiments
@@ -59,6 +60,7 @@ __all__ = [
     "online",
     "openai_chat",
     "openai_url",
+    "reviews",
     "span",
     "stop_autotrace",
     "trace",
@@ -76,6 +78,7 @@ _MODULES: Final = {
     "judges": "aiplatform.eval.judging.api",
     "models": "aiplatform.registry.models_api",
     "online": "aiplatform.eval.online.api",
+    "reviews": "aiplatform.eval.reviewing.api",
     "traces": "aiplatform.tracing.api",
     "training": "aiplatform.train.api",
 }

@@ -32,6 +32,7 @@ GROUPS: Final = {
     "prices": N_("Set what models cost, and price stored spans again."),
     "evaluations": N_("Run, compare and gate evaluations."),
     "judges": N_("List judges, and compare them with people."),
+    "reviews": N_("Queues of answers that people judge."),
     "online": N_("Score live traces as they arrive."),
     "datasets": N_("List and register data sets."),
     "experiments": N_("Read experiments and their runs."),

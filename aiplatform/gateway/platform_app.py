@@ -14,6 +14,7 @@ from aiplatform.eval import routes as eval_routes
 from aiplatform.eval.calling.routes import build_call_routes
 from aiplatform.eval.judging import routes as judging_routes
 from aiplatform.eval.online import routes as online_routes
+from aiplatform.eval.reviewing import routes as review_routes
 from aiplatform.gateway import health
 from aiplatform.gateway.rooms import Rooms
 from aiplatform.jobs import routes as jobs_routes
@@ -81,6 +82,7 @@ def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
         build_call_routes(rooms.evaluation_calls),
         judging_routes.build_routes(rooms.judges),
         online_routes.build_routes(rooms.online),
+        review_routes.build_routes(rooms.reviews),
         serve_routes.build_routes(rooms.deployments),
         _inference(rooms),
         ui.routes,

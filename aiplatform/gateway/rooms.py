@@ -17,6 +17,8 @@ from aiplatform.eval.online.endpoints import JudgeEndpoints
 from aiplatform.eval.online.service import OnlineEvaluation
 from aiplatform.eval.online.store import OnlineStore
 from aiplatform.eval.online.worker import OnlineWorker
+from aiplatform.eval.reviewing.service import Reviews
+from aiplatform.eval.reviewing.store import ReviewStore
 from aiplatform.eval.service import EvaluationService
 from aiplatform.eval.store import EvaluationStore
 from aiplatform.gateway.model_keys import ModelKeys
@@ -100,7 +102,12 @@ class Rooms(Services):
     @cached_property
     def judges(self) -> JudgeService:
         """Judges, and how they compare with people."""
-        return JudgeService(CalibrationStore(self.database), self.evaluations, self.artifacts)
+        return JudgeService(CalibrationStore(self.database), self.evaluations, self.artifacts, self.reviews)
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """Queues of answers that people judge."""
+        return Reviews(ReviewStore(self.database), self.evaluations, self.artifacts, self.traces)
 
     @cached_property
     def online(self) -> OnlineEvaluation:
@@ -114,7 +121,7 @@ class Rooms(Services):
 
     def online_worker(self) -> OnlineWorker:
         """What carries the rules out; one a worker."""
-        return OnlineWorker(OnlineStore(self.database), self.traces, self.judge_endpoints)
+        return OnlineWorker(OnlineStore(self.database), self.traces, self.judge_endpoints, self.reviews)
 
     @cached_property
     def evaluation_calls(self) -> CallService:
@@ -139,6 +146,9 @@ class Rooms(Services):
             tenancy=self.tenancy,
             traces=self.traces,
             evaluations=self.evaluations,
+            judges=self.judges,
+            reviews=self.reviews,
+            online=self.online,
             datasets=self.datasets,
             models=self.models,
             experiments=self.experiments,

@@ -9,7 +9,8 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.ids import check_slug
 
 PAGE_NOUNS: Final = (
-    "comparisons", "datasets", "deployments", "evaluations", "experiments", "keys", "members", "models", "traces",
+    "calibrations", "comparisons", "datasets", "deployments", "evaluations", "experiments", "judges", "keys", "members",
+    "models", "reviews", "traces",
 )  # fmt: skip
 """Pages that have short addresses: programs write them without knowing their reader's tenant."""
 

@@ -14,6 +14,9 @@ from starlette.types import Scope
 from aiplatform.client.credentials import DEFAULT_PROJECT, PROJECT_VARIABLE
 from aiplatform.core.errors import AIPlatformError, NotFoundError, PermissionDeniedError
 from aiplatform.core.i18n import N_, translate
+from aiplatform.eval.judging.service import JudgeService
+from aiplatform.eval.online.service import OnlineEvaluation
+from aiplatform.eval.reviewing.service import Reviews
 from aiplatform.eval.service import EvaluationService
 from aiplatform.registry.datasets import Datasets
 from aiplatform.registry.experiments import Experiments
@@ -75,6 +78,9 @@ class UiServices:
     tenancy: Tenancy
     traces: Traces
     evaluations: EvaluationService
+    judges: JudgeService
+    reviews: Reviews
+    online: OnlineEvaluation
     datasets: Datasets
     models: Models
     experiments: Experiments

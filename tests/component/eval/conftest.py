@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from aiplatform.eval.judging.routes import build_routes as build_judge_routes
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
 from aiplatform.eval.model import EvaluationRun, from_json, to_json
+from aiplatform.eval.reviewing.routes import build_routes as build_review_routes
+from aiplatform.eval.reviewing.service import Reviews
+from aiplatform.eval.reviewing.store import ReviewStore
 from aiplatform.eval.routes import build_routes
 from aiplatform.eval.scorers import resolve
 from aiplatform.eval.service import EvaluationService
@@ -35,6 +38,7 @@ from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
 from aiplatform.tracing.price_routes import build_price_routes
 from aiplatform.tracing.prices import Prices
+from aiplatform.tracing.service import Traces
 
 SCORERS = ("hit@1", "mrr", "abstention")
 
@@ -91,6 +95,8 @@ class House:
     clock: FakeClock
     judges: JudgeService
     calls: CallService
+    reviews: Reviews
+    traces: Traces
 
 
 @dataclass(frozen=True)
@@ -110,22 +116,18 @@ class ApiSink:
 @pytest.fixture
 def house(
     database: Database, make_platform: Callable[..., PlatformUnderTest], tmp_path: Path, clock: FakeClock
-) -> House:
+) -> Iterator[House]:
     artifacts, jobs = ArtifactStore(str(tmp_path / "artifacts")), FakeJobs()
     service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock)
     platform = make_platform()
-    judges = JudgeService(CalibrationStore(database), service, artifacts, clock=clock)
+    traces = Traces(database, index_path=tmp_path / "text.db", clock=clock)
+    reviews = Reviews(ReviewStore(database), service, artifacts, traces, clock=clock)
+    judges = JudgeService(CalibrationStore(database), service, artifacts, reviews, clock=clock)
     calls = CallService(CallStore(database), clock=clock)
-    prices = build_price_routes(Prices(database, clock))
-    tenancy = tenancy_routes.build_routes(platform.tenancy)
-    routes = (
-        build_routes(service),
-        build_call_routes(calls),
-        build_judge_routes(judges),
-        build_artifact_routes(artifacts),
-    )
-    platform.attach(*routes, prices, tenancy)
-    return House(
+    platform.attach(build_routes(service), build_call_routes(calls), build_artifact_routes(artifacts))
+    platform.attach(build_judge_routes(judges), build_review_routes(reviews))
+    platform.attach(build_price_routes(Prices(database, clock)), tenancy_routes.build_routes(platform.tenancy))
+    yield House(
         platform=platform,
         service=service,
         jobs=jobs,
@@ -133,7 +135,10 @@ def house(
         clock=clock,
         judges=judges,
         calls=calls,
+        reviews=reviews,
+        traces=traces,
     )
+    traces.close()
 
 
 def records(hits: dict[int, bool], num_rows: int = 60) -> list[dict[str, Any]]:

@@ -275,7 +275,20 @@ def _furnish_evaluations(api: Client) -> dict[str, str]:
     better = evaluated(api, f"better {MARK}", rows, run_id="pear-eval-b", label=MARK).run
     body = {"baseline": base.run_id, "candidates": [better.run_id], "name": f"which {MARK}", "draws": 200}
     comparison = api.post("/api/v1/comparisons", body)
+    said = {"q000": 1, "q001": 0}
+    calibration = api.post("/api/v1/calibrations", {"run_id": base.run_id, "scorer": "hit@1", "people": said})
+    queue = api.post("/api/v1/review-queues", {"name": f"queue of {MARK}", "rubric": MARK, "is_blind": False})
+    spare = api.post("/api/v1/review-queues", {"name": f"spare {MARK}"})
+    api.post(f"/api/v1/review-queues/{queue['queue_id']}:fill", {"run_id": base.run_id, "limit": 3})
+    items = api.get(f"/api/v1/review-queues/{queue['queue_id']}/items")["items"]
+    rule = api.post("/api/v1/online-rules", {"name": f"rule of {MARK}", "scorers": ["exact_match"]})
     return {
+        "calibration_id": str(calibration["calibration_id"]),
+        "judge": str(calibration["identity"]),
+        "queue_id": str(queue["queue_id"]),
+        "spare_queue_id": str(spare["queue_id"]),
+        "item_id": str(items[0]["item_id"]),
+        "rule_id": str(rule["rule_id"]),
         "evaluation_id": base.run_id,
         "candidate_id": better.run_id,
         "row_id": "q000",

@@ -277,6 +277,7 @@ _DOORS: Final = (
         permission=_P.INFERENCE_CALL,
     ),
 )
+_QUEUE: Final = f"{_API}/review-queues/{{queue_id}}"
 _GATE: Final = {"gate": "hit@1 >= 0.5"}
 _EVALUATIONS: Final = (
     _of("POST", f"{_API}/evaluations", json={"name": "{fresh}", "data": {"name": "{dataset}", "version": "1"}}),
@@ -307,6 +308,34 @@ _EVALUATIONS: Final = (
     _of("POST", f"{_API}/comparisons/{{comparison_id}}:gate", json=_GATE),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}/rows"),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}/report", query={"format": "md"}),
+    _of("GET", f"{_API}/judges"),
+    _of("GET", f"{_API}/judges/{{identity}}", path=f"{_API}/judges/{{judge}}"),
+    _of(
+        "POST",
+        f"{_API}/calibrations",
+        json={"run_id": "{evaluation_id}", "scorer": "hit@1", "people": {"q000": 1}},
+    ),
+    _of("GET", f"{_API}/calibrations", query={"judge": "{judge}"}),
+    _of("GET", f"{_API}/calibrations/{{calibration_id}}"),
+    _of("POST", f"{_API}/review-queues", json={"name": "{fresh}"}),
+    _of("GET", f"{_API}/review-queues"),
+    _of("GET", f"{_QUEUE}"),
+    _of("POST", f"{_QUEUE}:fill", json={"run_id": "{evaluation_id}"}),
+    _of(
+        "POST",
+        f"{_QUEUE}:assign",
+        path=f"{_API}/review-queues/{{spare_queue_id}}:assign",
+        json={"raters": ["user:lin@pears.example"]},
+    ),
+    _of("GET", f"{_QUEUE}/items"),
+    _of("GET", f"{_QUEUE}/items/{{item_id}}"),
+    _of("PUT", f"{_QUEUE}/items/{{item_id}}/label", json={"label": "pass"}),
+    _of("DELETE", f"{_QUEUE}/items/{{item_id}}/label"),
+    _of("POST", f"{_API}/online-rules", json={"name": "{fresh}", "scorers": ["exact_match"]}),
+    _of("GET", f"{_API}/online-rules"),
+    _of("GET", f"{_API}/online-rules/{{rule_id}}"),
+    _of("PATCH", f"{_API}/online-rules/{{rule_id}}", json={"is_enabled": True}),
+    _of("GET", f"{_API}/online-rules/{{rule_id}}/results"),
 )
 _PAGE_SAMPLES: Final = (
     _of("GET", "/"),
@@ -335,7 +364,18 @@ _PAGE_SAMPLES: Final = (
     _of("GET", f"{_PAGES}/waiting", query={"since": "0"}),
     *(
         _of("GET", f"{_PAGES}/{noun}")
-        for noun in ("traces", "evaluations", "datasets", "experiments", "models", "deployments", "members", "keys")
+        for noun in (
+            "traces",
+            "evaluations",
+            "judges",
+            "reviews",
+            "datasets",
+            "experiments",
+            "models",
+            "deployments",
+            "members",
+            "keys",
+        )
     ),
     *(
         _of("GET", f"{_PAGES}/{noun}/{{{name}}}", path=f"/{{tenant}}/{{project}}/{noun}/{{{kind}}}")
@@ -343,6 +383,8 @@ _PAGE_SAMPLES: Final = (
             ("traces", "trace_id", "trace_id"),
             ("evaluations", "run_id", "evaluation_id"),
             ("comparisons", "comparison_id", "comparison_id"),
+            ("calibrations", "calibration_id", "calibration_id"),
+            ("reviews", "queue_id", "queue_id"),
             ("datasets", "name", "dataset"),
             ("experiments", "experiment_id", "experiment_id"),
             ("models", "name", "model"),
@@ -377,6 +419,8 @@ _PAGE_SAMPLES: Final = (
             ("models/{name}/champion", "models/{model}/champion", b"version=1"),
             ("deployments/{name}/rollback", "deployments/{deployment}/rollback", b"to=1"),
             ("keys", "keys", b"name=page&role=viewer"),
+            ("reviews/{queue_id}/label", "reviews/{queue_id}/label", b"item={item_id}&label=pass"),
+            ("reviews/{queue_id}/undo", "reviews/{queue_id}/undo", b""),
             ("traces/searches", "traces/searches", b"name={fresh}&q=status:error"),
             ("traces/searches/{search_id}/rename", "traces/searches/{search_id}/rename", b"name={fresh}"),
             ("traces/to-dataset", "traces/to-dataset", b"pick={trace_id}&name={fresh}"),
@@ -386,6 +430,8 @@ _PAGE_SAMPLES: Final = (
     ),
 )
 _ENDING: Final = (
+    _of("PATCH", _QUEUE, path=f"{_API}/review-queues/{{spare_queue_id}}", json={"is_open": False}),
+    _of("DELETE", f"{_API}/online-rules/{{rule_id}}"),
     _of("DELETE", f"{_API}/traces/searches/{{search_id}}"),
     _of(
         "POST",

@@ -58,6 +58,16 @@ class Seeded:
         return f"/leaderboard?{urlencode({'data': self.comparison.data.label})}"
 
     @property
+    def calibration(self) -> str:
+        """The page of the newest calibration."""
+        return f"/calibrations/{self.world.services.judges.calibrations(self.caller).items[0].calibration_id}"
+
+    @property
+    def queue(self) -> str:
+        """The page of a review queue."""
+        return f"/reviews/{self.world.services.reviews.list(self.caller)[0].queue_id}"
+
+    @property
     def pages(self) -> list[str]:
         """Every page that shows something, below `/tenant/project`."""
         run_id = self.comparison.baseline.run_id
@@ -73,6 +83,8 @@ class Seeded:
             "/evaluations", f"/evaluations/{run_id}", f"/evaluations/{run_id}?slice=language%3Dzh&state=scored",
             f"/evaluations/{run_id}/row?id={self.row_id}", f"{comparison}/row?id={self.row_id}", self.leaderboard,
             "/datasets/python-faq/changes?before=1&after=2", "/datasets/python-faq/changes?before=1&after=2&fate=added",
+            "/judges", self.calibration, "/reviews", self.queue, f"{self.queue}?which=done",
+            f"{self.queue}?which=conflict",
             comparison, f"{comparison}?metric=mrr&change=better", f"{comparison}?slice=language%3Dzh",
             "/datasets", "/datasets/python-faq", "/datasets/python-faq?version=1&offset=25",
             "/experiments", f"/experiments/{self.experiment_id}", f"/experiments/{self.experiment_id}?columns=all",
@@ -93,6 +105,7 @@ class Seeded:
             "/evaluations", f"/evaluations/{run_id}",
             f"/comparisons/{self.comparison.comparison_id}",
             f"/comparisons/{self.comparison.comparison_id}/row?id={self.row_id}", self.leaderboard,
+            "/judges", self.calibration, "/reviews", self.queue,
             "/datasets", "/datasets/python-faq", "/datasets/python-faq/changes?before=1&after=2", "/experiments",
             f"/experiments/{self.experiment_id}", "/models", "/models/qa", "/deployments",
             "/deployments/docs-assistant", "/members", "/keys",
@@ -115,6 +128,7 @@ def seeded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, mlfl
         world = worlds.build_world(platform, holder, folder, mlflow_url=mlflow_url)
         caller = platform.caller(Role.ADMIN, project=PROJECT)
         comparison = worlds.seed(world, caller)
+        worlds.seed_judging(world, caller, comparison.baseline.run_id)
         experiment_id = worlds.seed_mlflow(world, caller, folder)
         found = world.services.traces.list(caller.scope, limit=100).items
         failed = next(trace.trace_id for trace in found if trace.num_errors)

@@ -300,6 +300,8 @@ def test_empty_pages_say_how_to_get_the_first(make_world: Callable[..., World]) 
     for path, sentence in (
         ("/traces", "No traces yet"),
         ("/evaluations", "No evaluations yet"),
+        ("/judges", "No judges yet"),
+        ("/reviews", "No review queues yet"),
         ("/datasets", "No data sets yet"),
         ("/deployments", "Nothing is deployed yet"),
     ):

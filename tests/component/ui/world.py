@@ -21,6 +21,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from aiplatform.core.scope import Scope
+from aiplatform.eval.judging.service import CalibrationOrder, JudgeService
+from aiplatform.eval.judging.store import CalibrationStore
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import (
     CompareOptions,
@@ -36,6 +38,13 @@ from aiplatform.eval.model import (
     ScorerRef,
     ScoreState,
 )
+from aiplatform.eval.online.endpoints import JudgeEndpoints
+from aiplatform.eval.online.model import NewRule
+from aiplatform.eval.online.service import OnlineEvaluation
+from aiplatform.eval.online.store import OnlineStore
+from aiplatform.eval.reviewing.model import Label, NewQueue
+from aiplatform.eval.reviewing.service import Reviews
+from aiplatform.eval.reviewing.store import ReviewStore
 from aiplatform.eval.rows import to_parquet
 from aiplatform.eval.service import EvaluationService
 from aiplatform.eval.store import EvaluationStore
@@ -114,10 +123,15 @@ def build_world(
         }
     )
     traces, datasets = Traces(database, files), Datasets(database, files)
+    evaluations = EvaluationService(EvaluationStore(database), files)
+    reviews = Reviews(ReviewStore(database), evaluations, files, traces)
     services = UiServices(
         tenancy=platform.tenancy,
         traces=traces,
-        evaluations=EvaluationService(EvaluationStore(database), files),
+        evaluations=evaluations,
+        judges=JudgeService(CalibrationStore(database), evaluations, files, reviews),
+        reviews=reviews,
+        online=OnlineEvaluation(OnlineStore(database), JudgeEndpoints("", None, environment={})),
         datasets=datasets,
         models=Models(database, door, lineage),
         experiments=Experiments(door),
@@ -348,6 +362,28 @@ def seed_evaluations(world: World, caller: Caller, *, num_rows: int = 269) -> Co
         on="hit@1", metrics=("mrr",), gate="not worse_than(baseline, 'hit@1', 0.01) and p95_latency <= 2s"
     )
     return world.services.evaluations.compare(caller, baseline, candidates, options, name="Which version serves?")
+
+
+def seed_judging(world: World, caller: Caller, run_id: str) -> None:
+    """People and a scorer on the same answers, a queue that is half done, and a rule for live traces."""
+    services = world.services
+    rubric = "Correct: says what the passage says. 引用错误的页面算不正确。"
+    labels = (Label(name="correct", value=1.0), Label(name="partly", value=0.5), Label(name="wrong", value=0.0))
+    queue_id = services.reviews.create(
+        caller, NewQueue(name="python-faq answers", rubric=rubric, labels=labels)
+    ).queue_id
+    services.reviews.fill_from_run(caller, queue_id, run_id, limit=12)
+    for _ in range(5):
+        item = services.reviews.next_item(caller, queue_id)
+        assert item is not None
+        services.reviews.label(caller, queue_id, item.item_id, "correct", comment="says so")
+    page = services.evaluations.rows(caller, run_id, limit=120)
+    people = {row.row_id: [bool(row.scores[0].value) == bool(n % 9), True] for n, row in enumerate(page.items)}
+    for seed in range(2):
+        order = CalibrationOrder(run_id=run_id, scorer="hit@1", people=people, seed=seed)
+        services.judges.calibrate(caller, order)
+    rule = NewRule(name="live answers", query="status:ok", rate=0.25, scorers=("exact_match",))
+    services.online.create(caller, rule)
 
 
 def _evaluate(world: World, caller: Caller, name: str, label: str, rate: float, *, num_rows: int) -> EvaluationRun:
