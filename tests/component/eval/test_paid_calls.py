@@ -50,9 +50,14 @@ def driver(house: House, url: str, what: str, server: str) -> Iterator[subproces
             "RAY_raylet_start_wait_time_s": "120",
         }
         program = [sys.executable, str(Path(__file__).with_name("paid_on_ray.py")), what, server]
-        output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen(
-            program, env=environment, cwd=ROOT, text=True, start_new_session=True, **output
+            program,
+            env=environment,
+            cwd=ROOT,
+            text=True,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         ) as process:
             try:
                 yield process

@@ -21,23 +21,13 @@ from aiplatform.eval.loading import load_object
 from aiplatform.eval.model import ModelKind, RowResult, ScoreState
 from aiplatform.eval.scorers import Row, resolve
 from tests.testing.chat_server import ChatServer, chat_server, fails, rate_limited, says
-
-
-class MemorySink:
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def put(self, path: str, content: bytes) -> None:
-        self.files[path] = content
-
-    def get(self, path: str) -> bytes | None:
-        return self.files.get(path)
+from tests.testing.row_files import MemoryFiles
 
 
 def evaluated(
     model: Model, records: list[dict[str, Any]], scorers: tuple[Any, ...] = ("exact_match",), **fields: Any
 ) -> tuple[BlockResult, list[RowResult]]:
-    sink = MemorySink()
+    sink = MemoryFiles()
     plan = Plan(run_id="eval-1", model=model, scorers=resolve(scorers), **fields)
     result = BlockEvaluator(plan, sink).evaluate(records)
     assert result.file is not None
@@ -91,7 +81,7 @@ def test_functions_answer_and_a_failed_call_is_that_rows_alone(function: Callabl
 def test_a_class_is_made_once_a_worker() -> None:
     Loaded.made = 0
     plan = Plan(run_id="eval-1", model=model_of(Loaded), scorers=resolve(["exact_match"]))
-    worker = BlockEvaluator(plan, MemorySink())
+    worker = BlockEvaluator(plan, MemoryFiles())
     worker.evaluate(RECORDS)
     worker.evaluate(RECORDS)
     assert Loaded.made == 1

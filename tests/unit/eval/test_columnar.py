@@ -17,6 +17,7 @@ from aiplatform.eval.calls import StoredAnswers
 from aiplatform.eval.columnar import TableEvaluator, needed, suits
 from aiplatform.eval.measures.registry import resolve
 from aiplatform.eval.scorers import resolve as resolve_scorers
+from tests.testing.row_files import MemoryFiles
 
 METRICS = ("accuracy", "f1_macro", "squad_f1", "mcc", "latency_ms")
 PLAN = Plan(run_id="run", model=StoredAnswers(), scorers=(), measures=resolve(METRICS), slices=("lang",), cluster="doc")
@@ -46,12 +47,8 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-class MemorySink:
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def put(self, path: str, content: bytes) -> None:
-        self.files[path] = content
+class MemorySink(MemoryFiles):
+    """Files of one run, which leaves one."""
 
     @property
     def table(self) -> pa.Table:
