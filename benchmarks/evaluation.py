@@ -235,13 +235,13 @@ def _texts(num_rows: int) -> tuple[list[str], list[str]]:
 
 
 def _mlflow(path: str, num_rows: int) -> float | None:
-    """Rows a CPU second of `mlflow.models.evaluate`; None where only its skinny distribution is here."""
+    """Rows a CPU second of `mlflow.models.evaluate`, which draws with matplotlib; None where that is not installed."""
     try:
         import matplotlib  # type: ignore[import-not-found]  # noqa: F401
         import mlflow
         from mlflow.models import evaluate
     except ImportError:
-        print("  (mlflow.models.evaluate needs the whole mlflow, which is not installed here)")
+        print("  (mlflow.models.evaluate is left out: it needs matplotlib, which is not installed here)")
         return None
     frame = pq.read_table(path).slice(0, num_rows).to_pandas()
     with tempfile.TemporaryDirectory() as folder:
