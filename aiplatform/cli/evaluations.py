@@ -1,4 +1,4 @@
-"""`aiplatform evaluations`: list, get, run, cancel, rows, compare, comparisons, comparison, gate."""
+"""`aiplatform evaluations`: list, get, run, cancel, rows, compare, comparisons, comparison, gate, schema, import."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from aiplatform.cli.console import (
     say,
     tr,
 )
+from aiplatform.cli.evaluation_reports import add_report_commands
 from aiplatform.cli.times import when
 from aiplatform.client.credentials import find_credentials
 from aiplatform.client.http import Client
@@ -33,6 +34,7 @@ from aiplatform.eval.model import (
     RUN_STATUS_NAMES,
     STATE_NAMES,
     Change,
+    Correction,
     EvaluationRun,
     GateResult,
     Outcome,
@@ -41,10 +43,11 @@ from aiplatform.eval.model import (
     from_json,
     to_json,
 )
-from aiplatform.eval.spec import load_spec
+from aiplatform.eval.spec import load_spec, spec_schema
 from aiplatform.eval.terminal import comparison_view, gate_view, run_view
 
 app = typer.Typer(no_args_is_help=True)
+add_report_commands(app)
 
 POLL_S: Final = 1.0
 
@@ -75,13 +78,21 @@ def list_runs(
 
 
 @app.command(help=tr(N_("One evaluation run with its metrics.")))
-def get(run_id: RunId, as_json: JsonOption = False, project: ProjectOption = None) -> None:
+def get(
+    run_id: RunId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help=tr(N_("Show its progress until it ends.")))] = False,
+    as_json: JsonOption = False,
+    project: ProjectOption = None,
+) -> None:
     """Print one run."""
-    found = api.get(run_id, client=_client(project))
+    client = _client(project)
+    found = _followed(client, run_id) if follow else api.get(run_id, client=client).run
     if as_json:
-        print_json(to_json(found.run))
-        return
-    console().print(run_view(found.run, locale()))
+        print_json(to_json(found))
+    else:
+        console().print(run_view(found, locale()))
+    if follow and found.status is not RunStatus.COMPLETED:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command(help=tr(N_("Evaluate as a specification says, here or as a job of the platform.")))
@@ -91,18 +102,25 @@ def run(
         bool, typer.Option("--submit", help=tr(N_("Let the platform run it as a job, and follow it.")))
     ] = False,
     working_dir: Annotated[Path, typer.Option(help=tr(N_("Folder with the code and data that a job needs.")))] = Path(),
+    follow: Annotated[bool, typer.Option(help=tr(N_("With --submit: show its progress until it ends.")))] = True,
+    gate: GateOption = "",
     as_json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
-    """Run a specification, print the run."""
+    """Run a specification, print the run, check its gate."""
     client = _client(project)
-    done = _submitted(spec, working_dir, client) if submit else _here(spec, client)
+    done = _submitted(spec, working_dir, client, follow=follow) if submit else _here(spec, client)
+    result = api.get(done.run_id, client=client).check(gate) if gate and done.status is RunStatus.COMPLETED else None
     if as_json:
-        print_json(to_json(done))
+        print_json({**to_json(done), **({"gate": to_json(result)} if result else {})})
     else:
         console().print(run_view(done, locale()))
-    if done.status is not RunStatus.COMPLETED:
+        if result is not None:
+            console().print(gate_view(result, locale()))
+    if done.status is not RunStatus.COMPLETED and (follow or not submit):
         raise typer.Exit(ExitCode.FAILED)
+    if result is not None:
+        _exit_by([result])
 
 
 @app.command(help=tr(N_("Stop an evaluation run.")))
@@ -141,9 +159,10 @@ def compare(
     metric: Annotated[list[str] | None, typer.Option(help=tr(N_("A further metric; may be repeated.")))] = None,
     gate: GateOption = "",
     cluster: Annotated[str, typer.Option(help=tr(N_("Column whose equal values depend on each other.")))] = "",
-    test: Annotated[str, typer.Option(help=tr(N_("For metrics that are no proportion: bootstrap, wilcoxon.")))] = (
+    test: Annotated[str, typer.Option(help=tr(N_("For metrics that are no proportion: bootstrap, wilcoxon, t.")))] = (
         "bootstrap"
     ),
+    correction: Annotated[Correction, typer.Option(help=tr(N_("Of p over versions times metrics.")))] = Correction.HOLM,
     seed: Annotated[int, typer.Option(help=tr(N_("Of the bootstrap.")))] = 0,
     force: Annotated[bool, typer.Option("--force", help=tr(N_("Compare runs on different rows or scorers.")))] = False,
     as_json: JsonOption = False,
@@ -160,6 +179,7 @@ def compare(
         client=client,
         cluster=cluster,
         test=test,
+        correction=correction,
         seed=seed,
         force=force,
     )
@@ -234,21 +254,45 @@ def gate(
     _exit_by([result])
 
 
+@app.command(help=tr(N_("The JSON schema of evaluation specifications, for editors.")))
+def schema() -> None:
+    """Print the schema."""
+    print_json(spec_schema())
+
+
+@app.command("import", help=tr(N_("Make a specification of a promptfoo configuration or an eval of openai/evals.")))
+def import_foreign(
+    source: Annotated[Path, typer.Argument(help=tr(N_("promptfooconfig.yaml, or a registry file of openai/evals.")))],
+    to: Annotated[Path, typer.Option("--to", help=tr(N_("Folder that gets the specification and its data.")))] = Path(),
+    name: Annotated[str | None, typer.Option(help=tr(N_("Of openai/evals: which eval of the file.")))] = None,
+    strict: Annotated[bool, typer.Option("--strict", help=tr(N_("Fail where anything is left.")))] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the specification, list what could not be taken over."""
+    from aiplatform.eval.importing import import_file  # noqa: PLC0415 - only this command needs it
+
+    found = import_file(source, name=name)
+    written = found.write(to)
+    if as_json:
+        print_json({"files": [str(path) for path in written], "notes": [to_json(note) for note in found.notes]})
+    else:
+        for path in written:
+            say(N_("Wrote {path}."), path=path)
+        if found.notes:
+            say(N_("Not taken over:"))
+            for note in found.notes:
+                console().print(Text(f"  {note.where}: {tr(note.text, **note.fields)}"))
+    if strict and found.notes:
+        raise typer.Exit(ExitCode.FAILED)
+
+
 def _client(project: str | None) -> Client:
     return Client(find_credentials(project=project))
 
 
 def _run_id(name: str, client: Client) -> str:
     """A run's id as it is; a name is that of the newest completed run called so."""
-    if name.startswith("eval-"):
-        return name
-    after: str | None = None
-    while True:
-        page = client.get("/api/v1/evaluations", status=str(RunStatus.COMPLETED), limit=200, after=after)
-        found = next((item["run_id"] for item in page["items"] if item["name"] == name), None)
-        after = page["next"]
-        if found is not None or after is None:
-            return str(found) if found is not None else name
+    return name if name.startswith("eval-") else api.find(name, client=client).run_id
 
 
 def _here(spec: Path, client: Client) -> EvaluationRun:
@@ -264,7 +308,7 @@ def _here(spec: Path, client: Client) -> EvaluationRun:
     return carry_out(order_of(load_spec(spec)), client, say=lambda line: error_console().print(Text(line)))
 
 
-def _submitted(spec: Path, working_dir: Path, client: Client) -> EvaluationRun:
+def _submitted(spec: Path, working_dir: Path, client: Client, *, follow: bool) -> EvaluationRun:
     from aiplatform.jobs.api import upload_folder  # noqa: PLC0415 - only this command needs it
 
     document = load_spec(spec).model_copy(update={"working_dir": upload_folder(working_dir, client=client)})
@@ -276,10 +320,16 @@ def _submitted(spec: Path, working_dir: Path, client: Client) -> EvaluationRun:
     }
     seen = from_json(EvaluationRun, client.post("/api/v1/evaluations", body))
     error_console().print(Text(tr(N_("{run_id} was submitted as a job."), run_id=seen.run_id)))
+    return _followed(client, seen.run_id) if follow else seen
+
+
+def _followed(client: Client, run_id: str) -> EvaluationRun:
+    """The run as it ended; what changes meanwhile goes to standard error, a line each time."""
     clock, told = SystemClock(), ""
+    seen = api.get(run_id, client=client).run
     while not seen.status.is_final:
         clock.sleep(POLL_S)
-        seen = from_json(EvaluationRun, client.get(f"/api/v1/evaluations/{seen.run_id}"))
+        seen = api.get(run_id, client=client).run
         total = "—" if seen.total_rows is None else f"{seen.total_rows:,}"
         line = f"{tr(RUN_STATUS_NAMES[seen.status])}  {seen.done_rows:,} / {total}"
         if line != told:

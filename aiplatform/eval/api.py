@@ -13,16 +13,21 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console, RenderableType
 
 from aiplatform.client.http import Client
+from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import N_
 from aiplatform.eval.model import (
     Change,
     Comparison,
     EvaluationRun,
     GateResult,
+    Leaderboard,
+    LeaderboardEntry,
     MetricValue,
     Outcome,
     RowChange,
@@ -30,26 +35,42 @@ from aiplatform.eval.model import (
     RunStatus,
     from_json,
 )
-from aiplatform.eval.terminal import comparison_view, run_view
+from aiplatform.eval.reporting.content import SUFFIXES
+from aiplatform.eval.terminal import comparison_view, gate_view, leaderboard_view, run_view
 
 if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
+    from aiplatform.eval.inference_models import InferenceEndpoint
+    from aiplatform.eval.inputs import TraceRows
     from aiplatform.eval.judging.api import CalibrationHandle
+    from aiplatform.eval.measures.measure import Measure
+    from aiplatform.eval.measures.measuring import Measurement
+    from aiplatform.eval.measures.naming import Metric
     from aiplatform.eval.scorers import Scorer
+    from aiplatform.registry.model import ModelVersion
 
 __all__ = [
     "ComparisonHandle",
     "EvaluationHandle",
+    "LeaderboardHandle",
     "calibrate",
     "cancel",
     "compare",
     "comparison",
     "comparisons",
     "endpoint",
+    "find",
     "get",
+    "hf_metric",
+    "inference_endpoint",
+    "leaderboard",
     "list",
+    "measure",
+    "metric",
     "run",
     "scorer",
+    "to_hf",
+    "traces",
 ]
 
 PAGE: Final = 200
@@ -83,6 +104,11 @@ class EvaluationHandle:
         """Its metrics by name."""
         return {metric.name: metric for metric in self.run.metrics}
 
+    @property
+    def url(self) -> str:
+        """Address of its page."""
+        return self._client.credentials.page(f"/evaluations/{self.run_id}")
+
     def refresh(self) -> EvaluationHandle:
         """The run as it is now."""
         return get(self.run_id, client=self._client)
@@ -109,9 +135,45 @@ class EvaluationHandle:
         path = f"/api/v1/evaluations/{self.run_id}:gate"
         return from_json(GateResult, self._client.post(path, body, idempotent=True))
 
+    def must(self, gate: str, *, baseline: EvaluationHandle | str | None = None) -> EvaluationHandle:
+        """The run itself where it passes a gate.
+
+        Raises:
+            AssertionError: It does not, or that cannot be told; the message is the gate, every condition by itself.
+        """
+        __tracebackhide__ = True
+        result = self.check(gate, baseline=baseline)
+        if result.outcome is not Outcome.PASS:
+            raise AssertionError(f"{self.name} does not pass its gate\n{_text(gate_view(result))}")
+        return self
+
     def passes(self, gate: str, *, baseline: EvaluationHandle | str | None = None) -> bool:
         """Whether the run passes a gate; what cannot be told does not pass."""
         return self.check(gate, baseline=baseline).outcome is Outcome.PASS
+
+    def report(
+        self,
+        path: str | Path,
+        *,
+        lang: str | None = None,
+        gate: str = "",
+        baseline: EvaluationHandle | str | None = None,
+    ) -> Path:
+        """Write a report: the suffix says whether HTML, PDF, Markdown or, with a gate, JUnit XML.
+
+        Args:
+            path: Where to; `.html`, `.pdf`, `.md` or `.xml`.
+            lang: `en` or `zh`; by default English.
+            gate: Conditions whose outcome the report tells.
+            baseline: Run that the gate compares with.
+
+        Raises:
+            InvalidError: The suffix is none of these, or JUnit was asked for without a gate.
+            ConfigError: The platform lacks what makes PDF.
+        """
+        known = _id(baseline) if baseline is not None else None
+        options = {"lang": lang, "gate": gate or None, "baseline": known}
+        return _report(self._client, f"/api/v1/evaluations/{self.run_id}/report", path, options)
 
     def __str__(self) -> str:
         return _text(run_view(self.run))
@@ -177,6 +239,21 @@ class ComparisonHandle:
             if after is None:
                 return
 
+    def report(self, path: str | Path, *, lang: str | None = None, gate: str = "") -> Path:
+        """Write a report: the suffix says whether HTML, PDF, Markdown or JUnit XML.
+
+        Args:
+            path: Where to; `.html`, `.pdf`, `.md` or `.xml`.
+            lang: `en` or `zh`; by default English.
+            gate: Conditions to tell of instead of the comparison's own.
+
+        Raises:
+            InvalidError: The suffix is none of these, or JUnit was asked for without a gate.
+            ConfigError: The platform lacks what makes PDF.
+        """
+        options = {"lang": lang, "gate": gate or None}
+        return _report(self._client, f"/api/v1/comparisons/{self.comparison_id}/report", path, options)
+
     def __str__(self) -> str:
         return _text(comparison_view(self.comparison))
 
@@ -184,12 +261,30 @@ class ComparisonHandle:
         return comparison_view(self.comparison)
 
 
+@dataclass(frozen=True, slots=True)
+class LeaderboardHandle:
+    """A leaderboard as it stood when it was asked for."""
+
+    leaderboard: Leaderboard
+
+    def __iter__(self) -> Iterator[LeaderboardEntry]:
+        return iter(self.leaderboard.entries)
+
+    def __str__(self) -> str:
+        return _text(leaderboard_view(self.leaderboard))
+
+    def __rich__(self) -> RenderableType:
+        return leaderboard_view(self.leaderboard)
+
+
 def run(
     data: Any,
-    model: Callable[[Any], Any] | Endpoint | None = None,
+    model: Callable[[Any], Any] | Endpoint | InferenceEndpoint | ModelVersion | str | None = None,
     *,
-    scorers: Sequence[Scorer | Callable[[Any], Any] | str],
+    scorers: Sequence[Scorer | Callable[[Any], Any] | str] = (),
+    metrics: Sequence[Metric | Measure | str] = (),
     name: str,
+    keep_rows: bool = True,
     label: str = "",
     version: str = "",
     slices: Sequence[str] = (),
@@ -203,17 +298,23 @@ def run(
     num_workers: int | None = None,
     cpus_per_worker: float = 0.25,
     run_id: str | None = None,
+    mlflow: bool = True,
     client: Client | None = None,
     say: Callable[[str], None] | None = None,
 ) -> EvaluationHandle:
     """Evaluate a model on data, on the Ray that this process is connected to.
 
     Args:
-        data: `name@version`, a data set handle, a file, dictionaries, a pandas frame, an Arrow table, a Ray data set.
-        model: Function of a row's input, sync or async; a class, made once a worker; an `endpoint(...)`; None where
-            the data hold the answers in the column `output`.
-        scorers: Scorers, functions of a `Row`, or names such as `hit@5`.
+        data: `name@version`, a data set handle, a file, a folder or pattern of files, `traces(...)`, dictionaries, a
+            pandas frame, an Arrow table, a Hugging Face data set, a Ray data set.
+        model: Function of a row's input, sync or async; a class, made once a worker; an `endpoint(...)` or
+            `inference_endpoint(...)`; a registered version or its reference (`qa@3`); None where the data hold the
+            answers in the column `output`.
+        scorers: Scorers, functions of a `Row`, MLflow's scorers, or names such as `hit@5`.
+        metrics: Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu`, or `metric(...)`; those
+            of Hugging Face: `hf_metric(...)`, or `hf/rouge1` for its own numbers where they differ.
         name: What people call the run, `v4`.
+        keep_rows: Whether row results are stored; without them, runs are compared by their metrics alone.
         label: What the version is, in a few words.
         version: Registered version that the model is, for the record: `qa@3`.
         slices: Columns whose values make slices.
@@ -228,6 +329,7 @@ def run(
         num_workers: Most workers at a time; by default what the cluster has room for.
         cpus_per_worker: Logical CPUs of a worker.
         run_id: The caller's own id: the same id names the same run.
+        mlflow: Whether the run is logged to MLflow too, in the experiment `evaluations`.
         client: By default one made from the environment.
         say: Takes lines of progress; by default they go to standard error.
 
@@ -240,7 +342,7 @@ def run(
     from aiplatform.eval.driver import RunOrder, carry_out, model_of  # noqa: PLC0415
 
     client = client or Client()
-    answering = model_of(model)
+    answering = model_of(model, client)
     if isinstance(answering, FunctionModel) and not isinstance(model, FunctionModel):
         answering = FunctionModel(function=answering.function, batch=batch, in_flight=in_flight, version=version)
     order = RunOrder(
@@ -248,6 +350,8 @@ def run(
         data=data,
         model=answering,
         scorers=scorers,
+        metrics=metrics,
+        keep_rows=keep_rows,
         label=label,
         run_id=run_id,
         slices=tuple(slices),
@@ -257,6 +361,7 @@ def run(
         limit=limit,
         columns=columns or {},
         workers=Workers(num_workers=num_workers, cpus=cpus_per_worker),
+        mlflow=mlflow,
     )
     return EvaluationHandle(carry_out(order, client, say=say or _say), client)
 
@@ -276,11 +381,118 @@ def endpoint(model: str, *, url: str = "", key: str = "", version: str = "", in_
     return Endpoint(model=model, url=url, key=key, version=version, in_flight=in_flight)
 
 
+def inference_endpoint(
+    model: str, *, url: str = "", key: str = "", version: str = "", batch_rows: int = 1, in_flight: int = 8
+) -> InferenceEndpoint:
+    """A model behind the Open Inference Protocol to evaluate: the platform's own, KServe's, Triton's.
+
+    Args:
+        model: Name that requests ask for.
+        url: Address before `/v2`; by default the platform's own.
+        key: Of another address; at the platform's own its key goes along.
+        version: Version to ask for; by default the one that runs.
+        batch_rows: Rows of one request.
+        in_flight: Requests of a worker at a time.
+    """
+    from aiplatform.eval.inference_models import InferenceEndpoint  # noqa: PLC0415 - as above
+
+    return InferenceEndpoint(model=model, url=url, key=key, version=version, batch_rows=batch_rows, in_flight=in_flight)
+
+
+def hf_metric(given: Any, **options: Any) -> Measure:
+    """A metric of Hugging Face's `evaluate` among `metrics`: see `aiplatform.eval.hf.metric.hf_metric`.
+
+    Args:
+        given: An `evaluate.Metric`, a folder with one, or a name of the hub with `allow_hub=True` and a `revision`.
+        options: `name`, `config_name`, `options` of its `compute`, `expected`, `output`, `lower_is_better`.
+    """
+    from aiplatform.eval.hf.metric import hf_metric as made  # noqa: PLC0415 - as above
+
+    return made(given, **options)
+
+
+def to_hf(metric: Metric | Measure | str) -> Any:
+    """A metric of the platform as an `evaluate.Metric`, for programs that are written against `evaluate`."""
+    from aiplatform.eval.hf.exported import to_hf as made  # noqa: PLC0415 - as above
+
+    return made(metric)
+
+
+def traces(
+    query: str = "", *, expected: str | None = None, from_ns: int | None = None, to_ns: int | None = None
+) -> TraceRows:
+    """Traces as rows to evaluate: without a model their own answers are scored, with one theirs is asked again.
+
+    Args:
+        query: A line of the query language, `kind:llm score.relevance<0.5`.
+        expected: Name of the score whose value is the expected answer; `output` for the answer that was given.
+        from_ns: Only traces that began then or later.
+        to_ns: Only traces that began before.
+    """
+    from aiplatform.eval.inputs import TraceRows  # noqa: PLC0415 - as above
+
+    return TraceRows(query=query, expected=expected, from_ns=from_ns, to_ns=to_ns)
+
+
 def scorer(function: Callable[[Any], Any] | None = None, /, **options: Any) -> Any:
     """Make a scorer of a function: see `aiplatform.eval.scorers.scorer`."""
     from aiplatform.eval import scorers  # noqa: PLC0415 - as above
 
     return scorers.scorer(**options) if function is None else scorers.scorer(function)
+
+
+def metric(name: str, /, *, alias: str = "", **parameters: Any) -> Metric:
+    """A metric with parameters: `metric("f1", average="macro")`.
+
+    Args:
+        name: As in a specification: `f1`, `recall@10`, `bleu`.
+        alias: What its numbers are called.
+        parameters: What it is called with; `expected` and `output` say which columns it reads.
+
+    Raises:
+        InvalidError: The name cannot be read.
+    """
+    from aiplatform.eval.measures import naming  # noqa: PLC0415 - as above
+
+    return naming.metric(name, alias=alias, **parameters)
+
+
+def measure(
+    data: Any,
+    metrics: Sequence[Metric | str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    slices: Sequence[str] = (),
+    cluster: str = "",
+    blocks: int | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Measurement:
+    """The metrics of data at hand, in this process: no platform, no Ray, nothing is stored.
+
+    Args:
+        data: A Parquet file, read block by block; columns by name; dictionaries; a pandas frame; an Arrow table.
+        metrics: Names such as `f1_macro`, or `metric(...)`.
+        columns: Which column is what: `{"output": "prediction"}`.
+        slices: Columns whose values make slices.
+        cluster: Column whose equal values depend on each other; errors are then clustered.
+        blocks: Into how many blocks to split the rows; the numbers do not depend on it.
+        level: Of the intervals.
+        draws: Of the bootstrap, where a metric has no interval of its own.
+        seed: Of what is drawn.
+
+    Raises:
+        InvalidError: A metric is unknown, a column is missing, or there are no rows.
+        NotFoundError: There is no such file.
+    """
+    from aiplatform.eval.measures import measuring  # noqa: PLC0415 - as above
+    from aiplatform.eval.measures.measure import Request  # noqa: PLC0415
+
+    request = Request(level=level, draws=draws, seed=seed)
+    return measuring.measure(
+        data, metrics, columns=columns, slices=slices, cluster=cluster, blocks=blocks, request=request
+    )
 
 
 def get(run_id: str, *, client: Client | None = None) -> EvaluationHandle:
@@ -291,6 +503,25 @@ def get(run_id: str, *, client: Client | None = None) -> EvaluationHandle:
     """
     client = client or Client()
     return EvaluationHandle(from_json(EvaluationRun, client.get(f"/api/v1/evaluations/{run_id}")), client)
+
+
+def find(name: str, *, client: Client | None = None) -> EvaluationHandle:
+    """The run of an id, or the newest completed run of a name.
+
+    Raises:
+        NotFoundError: The project has no such run.
+    """
+    client = client or Client()
+    after: str | None = None
+    while not name.startswith("eval-"):
+        page = client.get("/api/v1/evaluations", status=str(RunStatus.COMPLETED), limit=PAGE, after=after)
+        found = next((item for item in page["items"] if item["name"] == name), None)
+        if found is not None:
+            return EvaluationHandle(from_json(EvaluationRun, found), client)
+        after = page["next"]
+        if after is None:
+            break
+    return get(name, client=client)
 
 
 def list(  # noqa: A001 - a verb on a noun
@@ -349,6 +580,40 @@ def compare(
     return ComparisonHandle(from_json(Comparison, client.post("/api/v1/comparisons", body)), client)
 
 
+def leaderboard(
+    *runs: EvaluationHandle | str,
+    data: str = "",
+    on: str = "",
+    metrics: Sequence[str] = (),
+    force: bool = False,
+    client: Client | None = None,
+) -> LeaderboardHandle:
+    """Runs in the order of a metric, with intervals and the ranks that each keeps when the rows are drawn anew.
+
+    Args:
+        runs: Which; with none, the newest run of every name on `data`.
+        data: Data set version, `python-faq@3`.
+        on: Metric that ranks; by default the first run's own.
+        metrics: Metrics beside it; by default all.
+        force: Rank runs of different rows, scorers or judges too; the leaderboard is then marked.
+        client: By default one made from the environment.
+
+    Raises:
+        InvalidError: There are too few or too many runs.
+        ConflictError: The runs cannot be ranked together, and `force` is off.
+    """
+    client = client or Client()
+    answer = client.get(
+        "/api/v1/leaderboard",
+        run=[_id(each) for each in runs] or None,
+        data=data or None,
+        on=on or None,
+        metric=[*metrics] or None,
+        force=force or None,
+    )
+    return LeaderboardHandle(from_json(Leaderboard, answer))
+
+
 def calibrate(run: EvaluationHandle | str, **options: Any) -> CalibrationHandle:
     """Compare a judge's scores of a run with people: see `aiplatform.judges.calibrate`."""
     from aiplatform.eval.judging import api as judges  # noqa: PLC0415 - judges build on this module
@@ -375,6 +640,22 @@ def comparisons(*, limit: int = 50, client: Client | None = None) -> tuple[Compa
 
 def _id(evaluation: EvaluationHandle | str) -> str:
     return evaluation if isinstance(evaluation, str) else evaluation.run_id
+
+
+def _report(client: Client, address: str, path: str | Path, options: Mapping[str, str | None]) -> Path:
+    where = Path(path)
+    form = next((form for form, suffix in SUFFIXES.items() if suffix == where.suffix.lower()), None)
+    if form is None:
+        raise InvalidError(
+            N_("A report cannot be written to {path!r}."),
+            hint=N_("Its suffix says what it becomes: {known}."),
+            reason="report.suffix",
+            path=str(path),
+            known=", ".join(SUFFIXES.values()),
+        )
+    params = {name: value for name, value in options.items() if value is not None}
+    where.write_bytes(client.request("GET", address, params={"format": str(form), **params}).content)
+    return where
 
 
 def _say(line: str) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from opentelemetry import context as otel_context
@@ -17,17 +17,23 @@ from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.eval import rows
 from aiplatform.eval.calls import Answer, FunctionModel, Model, StoredAnswers, stored_answer
+from aiplatform.eval.measures.columns import Block, Column
+from aiplatform.eval.measures.measure import Measure
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import RowFile, RowResult, RowScore
-from aiplatform.eval.scorers import Row, Scorer, failed, scored
+from aiplatform.eval.scorers import Row, Scorer
+from aiplatform.eval.scoring import ScoreColumn, column_of, score_names, settled
 from aiplatform.eval.statistics.hashing import content_id
 from aiplatform.tracing.sdk import span
 
 RECORD_COLUMN: Final = "aiplatform_record"
 """Column that holds a whole row as JSON, where the data did not come as columns."""
 
-_ID_COLUMNS: Final = ("row_id", "id")
-_INPUT_COLUMNS: Final = ("input", "inputs", "question", "prompt", "query", "messages")
+PLACE_COLUMN: Final = "aiplatform_place"
+"""Column that holds the place of a row in the data, which names rows that have neither id nor input."""
+
+ID_COLUMNS: Final = ("row_id", "id")
+INPUT_COLUMNS: Final = ("input", "inputs", "question", "prompt", "query", "messages")
 """What is taken for the input, the first that is there, where the caller does not say."""
 
 
@@ -46,6 +52,11 @@ class Plan:
     run_id: str
     model: Model
     scorers: tuple[Scorer, ...]
+    measures: tuple[Measure, ...] = ()
+    seed: int = 0
+    keep_rows: bool = True
+    """Whether row results are stored; without them, runs are compared by their metrics alone."""
+
     slices: tuple[str, ...] = ()
     cluster: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +64,12 @@ class Plan:
 
     credentials: Credentials | None = None
     """Where workers send the traces of calls; None: nowhere."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Names of the scores that a row has: of the scorers, and of metrics that are means of rows."""
+        measured = (each.name for each in self.measures if each.row_values is not None)
+        return (*score_names(self.scorers), *measured)
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
@@ -65,20 +82,28 @@ class BlockResult:
     """What one block came to."""
 
     state: RunState
-    file: RowFile
+    file: RowFile | None
+    """None where rows are not kept."""
+
     errors: int
 
 
-def row_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
+def row_of(record: Mapping[str, Any], columns: Mapping[str, str], *, needs_input: bool = True) -> Row:
     """The row that a record of the data holds.
+
+    Args:
+        record: What the data hold.
+        columns: `input` -> the column that holds it.
+        needs_input: Whether a row without an input is an error; stored answers can be scored without.
 
     Raises:
         InvalidError: There is no input.
     """
+    place = record.get(PLACE_COLUMN)
     record = _opened(record)
-    input_columns = (columns["input"],) if "input" in columns else _INPUT_COLUMNS
+    input_columns = (columns["input"],) if "input" in columns else INPUT_COLUMNS
     name = next((column for column in input_columns if column in record), None)
-    if name is None:
+    if name is None and (needs_input or "input" in columns):
         raise InvalidError(
             N_("The data have no column {name!r}; there are: {known}."),
             hint=N_('Say which column is the input: columns={{"input": "question"}}.'),
@@ -86,17 +111,37 @@ def row_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
             name=input_columns[0],
             known=", ".join(record),
         )
+    given_input = record[name] if name is not None else None
     expected = record.get(columns.get("expected", "expected"))
-    id_columns = (columns["id"],) if "id" in columns else _ID_COLUMNS
+    id_columns = (columns["id"],) if "id" in columns else ID_COLUMNS
     given = next((record[column] for column in id_columns if record.get(column) not in (None, "")), None)
+    if given is None and name is None:
+        given = place
     return Row(
-        row_id=str(given) if given is not None else content_id(record[name], expected),
-        input=record[name],
+        row_id=str(given) if given is not None else content_id(given_input, expected),
+        input=given_input,
         expected=expected,
         output=record.get(columns.get("output", "output")),
         columns=record,
         latency_ms=record.get("latency_ms"),
         trace_id=record.get("trace_id") or "",
+    )
+
+
+def block_of_rows(found: Sequence[Row], results: Sequence[RowResult], plan: Plan) -> Block:
+    """Rows and what came of them, in the columns that metrics need."""
+    names = dict.fromkeys(name for measure in plan.measures for name in measure.collector.needs)
+    columns = {name: Column([row.columns.get(plan.columns.get(name, name)) for row in found]) for name in names}
+    columns |= {column: Column([row.columns.get(column) for row in found]) for column in plan.kept_columns}
+    columns["expected"] = Column([row.expected for row in found])
+    columns["output"] = Column([result.output for result in results])
+    columns["latency_ms"] = Column([result.latency_ms for result in results])
+    return Block(
+        columns=columns,
+        num_rows=len(results),
+        row_ids=lambda: [result.row_id for result in results],
+        cluster=plan.cluster,
+        seed=plan.seed,
     )
 
 
@@ -107,6 +152,7 @@ class BlockEvaluator:
         self._plan = plan
         self._sink = sink
         self._model = plan.model.made() if isinstance(plan.model, FunctionModel) else plan.model
+        self._scorers = tuple(each.made() for each in plan.scorers)
 
     def evaluate(self, records: Sequence[Mapping[str, Any]]) -> BlockResult:
         """Answer, score and store the records of one block.
@@ -116,49 +162,55 @@ class BlockEvaluator:
             UnauthenticatedError: The endpoint does not know the key.
         """
         plan = self._plan
-        found = [row_of(record, plan.columns) for record in records]
+        needs_input = not isinstance(self._model, StoredAnswers)
+        found = [row_of(record, plan.columns, needs_input=needs_input) for record in records]
         results = self._results(found)
         state = RunState(cluster=plan.cluster)
         state.add(results, plan.slices)
-        content = rows.to_parquet(results, [each.name for each in plan.scorers], plan.kept_columns)
-        digest = hashlib.sha256(content).hexdigest()
-        path = f"evaluations/{plan.run_id}/rows/{digest[:32]}.parquet"
-        self._sink.put(path, content)
-        file = RowFile(path=path, num_rows=len(results), sha256=digest)
+        results = self._measured(state, found, results)
+        file = None
+        if plan.keep_rows:
+            content = rows.to_parquet(results, plan.score_names, plan.kept_columns)
+            file = put_rows(self._sink, plan.run_id, content, len(results))
         return BlockResult(state=state, file=file, errors=sum(bool(result.error) for result in results))
+
+    def _measured(self, state: RunState, found: Sequence[Row], results: list[RowResult]) -> list[RowResult]:
+        """The results with the scores that metrics give their rows; what they collect goes into the state."""
+        plan = self._plan
+        if not plan.measures:
+            return results
+        block = block_of_rows(found, results, plan)
+        state.measured.add(block, plan.measures, plan.slices)
+        scores = [each for each in (measure.row_scores(block) for measure in plan.measures) if each is not None]
+        return [replace(result, scores=(*result.scores, *more)) for result, *more in zip(results, *scores, strict=True)]
 
     def _results(self, found: Sequence[Row]) -> list[RowResult]:
         if not isinstance(self._model, StoredAnswers):
             return asyncio.run(self._asked(found))
-        pairs = [(row, stored_answer(row)) for row in found]
-        scores = [self._scores(row, answer) for row, answer in pairs]
-        settled = [[score for score in each if isinstance(score, RowScore)] for each in scores]
-        if any(len(known) < len(each) for known, each in zip(settled, scores, strict=True)):
-            settled = asyncio.run(_settled_all(scores))
-        return [self._result(row, answer, known) for (row, answer), known in zip(pairs, settled, strict=True)]
+        answers = [stored_answer(row) for row in found]
+        columns = self._columns(found, answers)
+        if any(inspect.isawaitable(column) for column in columns):
+            return self._joined(found, answers, asyncio.run(settled(columns)))
+        return self._joined(found, answers, [column for column in columns if isinstance(column, list)])
 
     async def _asked(self, found: Sequence[Row]) -> list[RowResult]:
         try:
             answers = await self._model.answers(found, self._traced)
         except* AIPlatformError as group:
             raise _first(group) from None
-        scores = [self._scores(row, answer) for row, answer in zip(found, answers, strict=True)]
-        settled = await _settled_all(scores)
-        return [self._result(row, answer, known) for row, answer, known in zip(found, answers, settled, strict=True)]
+        return self._joined(found, answers, await settled(self._columns(found, answers)))
 
-    def _scores(self, row: Row, answer: Answer) -> list[RowScore | Awaitable[RowScore]]:
-        if answer.error:
-            return [failed(each.name, f"the model call failed: {answer.error}") for each in self._plan.scorers]
-        seen = Row(
-            row_id=row.row_id,
-            input=row.input,
-            expected=row.expected,
-            output=answer.output,
-            columns=row.columns,
-            latency_ms=answer.latency_ms,
-            trace_id=answer.trace_id,
-        )
-        return [scored(each, seen) for each in self._plan.scorers]
+    def _columns(self, found: Sequence[Row], answers: Sequence[Answer]) -> list[ScoreColumn | Awaitable[ScoreColumn]]:
+        seen = [_answered(row, answer) for row, answer in zip(found, answers, strict=True)]
+        return [column_of(each, seen) for each in self._scorers]
+
+    def _joined(
+        self, found: Sequence[Row], answers: Sequence[Answer], columns: Sequence[ScoreColumn]
+    ) -> list[RowResult]:
+        return [
+            self._result(row, answers[place], [score for column in columns for score in column[place]])
+            for place, row in enumerate(found)
+        ]
 
     def _result(self, row: Row, answer: Answer, scores: Sequence[RowScore]) -> RowResult:
         kept = {column: row.columns.get(column) for column in self._plan.kept_columns}
@@ -191,13 +243,19 @@ class BlockEvaluator:
             otel_context.detach(token)
 
 
-async def _settled_all(
-    scores: Sequence[Sequence[RowScore | Awaitable[RowScore]]],
-) -> list[list[RowScore]]:
-    async def settled(score: RowScore | Awaitable[RowScore]) -> RowScore:
-        return await score if inspect.isawaitable(score) else score
+def put_rows(sink: RowSink, run_id: str, content: bytes, num_rows: int) -> RowFile:
+    """A file of row results, stored under the hash of its content."""
+    digest = hashlib.sha256(content).hexdigest()
+    path = f"evaluations/{run_id}/rows/{digest[:32]}.parquet"
+    sink.put(path, content)
+    return RowFile(path=path, num_rows=num_rows, sha256=digest)
 
-    return [list(await asyncio.gather(*(settled(score) for score in row_scores))) for row_scores in scores]
+
+def _answered(row: Row, answer: Answer) -> Row | str:
+    """The row as scorers see it, or why there is nothing to score."""
+    if answer.error:
+        return f"the model call failed: {answer.error}"
+    return replace(row, output=answer.output, latency_ms=answer.latency_ms, trace_id=answer.trace_id)
 
 
 def _first(group: BaseExceptionGroup[AIPlatformError]) -> AIPlatformError:

@@ -22,6 +22,7 @@ from aiplatform.eval.model import ModelKind, ModelRef
 from aiplatform.eval.scorers import Row
 
 DEFAULT_IN_FLIGHT: Final = 8
+NO_OUTPUT: Final = "the data hold no output"
 TIMEOUT_S: Final = 120.0
 MAX_ATTEMPTS: Final = 4
 MAX_WAIT_S: Final = 20.0
@@ -205,7 +206,7 @@ class StoredAnswers:
 def stored_answer(row: Row) -> Answer:
     """The answer that a row holds; a row without one failed."""
     if row.output is None:
-        return Answer(error=str(row.columns.get("error") or "the data hold no output"), trace_id=row.trace_id)
+        return Answer(error=str(row.columns.get("error") or NO_OUTPUT), trace_id=row.trace_id)
     return Answer(output=row.output, latency_ms=row.latency_ms, trace_id=row.trace_id)
 
 

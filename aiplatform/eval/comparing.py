@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -10,16 +10,18 @@ import numpy as np
 
 from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
-from aiplatform.eval import forest, gates
+from aiplatform.eval import basis, forest, gates
+from aiplatform.eval.basis import check_same_basis
 from aiplatform.eval.contrasts import RunData, change_of, gains, join, sides
-from aiplatform.eval.gate_language import Gate, parse_gate
+from aiplatform.eval.gate_language import parse_gate
+from aiplatform.eval.gate_nodes import Gate
 from aiplatform.eval.method_notes import notes
 from aiplatform.eval.model import (
+    Calibration,
     Change,
     CompareOptions,
     Comparison,
     EvaluationRun,
-    GateResult,
     MetricValue,
     RowCounts,
     RunStatus,
@@ -29,13 +31,16 @@ from aiplatform.eval.verdict import verdict
 
 MAX_CANDIDATES: Final = 10
 
+Calibrations = Mapping[str, Mapping[str, Calibration]]
+
 
 def check_comparable(baseline: EvaluationRun, candidates: Sequence[EvaluationRun], options: CompareOptions) -> None:
     """Nothing, where the runs can be compared.
 
     Raises:
         InvalidError: There is none or too many to compare with, one is the baseline itself, or two are the same.
-        ConflictError: One has not completed, or they rest on different rows or scorers and `force` is off.
+        ConflictError: One has not completed, or they rest on different rows, scorers or judges and `force` is off.
+        NotFoundError: The baseline lacks a metric that was asked for.
     """
     ids = [run.run_id for run in candidates]
     if not ids or len(ids) > MAX_CANDIDATES:
@@ -56,8 +61,9 @@ def check_comparable(baseline: EvaluationRun, candidates: Sequence[EvaluationRun
                 run_id=run.run_id,
                 status=str(run.status),
             )
+    gate = parse_gate(options.gate) if options.gate.strip() else None
     for run in () if options.force else candidates:
-        _check_same_basis(baseline, run, options)
+        check_same_basis(baseline, run, metric_names(baseline, options, gate))
 
 
 def metric_names(baseline: EvaluationRun, options: CompareOptions, gate: Gate | None) -> tuple[str, ...]:
@@ -88,11 +94,22 @@ def compare(
     options: CompareOptions,
     *,
     comparison_id: str,
+    calibrations: Calibrations | None = None,
     name: str = "",
     created_by: str = "",
     created_ns: int = 0,
 ) -> Comparison:
     """The whole comparison.
+
+    Args:
+        baseline: What the others are compared with.
+        candidates: Runs on the same rows.
+        options: How to compare.
+        comparison_id: Its id.
+        calibrations: By run, then by judge: how well those that the gate asks for agree with people.
+        name: What people call it.
+        created_by: Who asked for it.
+        created_ns: When.
 
     Raises:
         InvalidError: The gate cannot be understood, or row ids repeat.
@@ -102,7 +119,8 @@ def compare(
     check_comparable(baseline.run, [each.run for each in candidates], options)
     gate = parse_gate(options.gate) if options.gate.strip() else None
     names = metric_names(baseline.run, options, gate)
-    options = replace(options, on=names[0], metrics=names[1:])
+    options = replace(options, on=names[0], metrics=names[1:], cluster=options.cluster or baseline.run.cluster)
+    marked = basis.marks(baseline.run, [each.run for each in candidates], names)
     versions = _versions([baseline, *candidates])
     joined = [
         forest.joined(baseline, each, version, options) for each, version in zip(candidates, versions[1:], strict=True)
@@ -110,7 +128,12 @@ def compare(
     metrics = forest.metric_comparisons(baseline, joined, names, versions[0], options)
     slices = forest.slice_comparisons(baseline, joined, names[0], options)
     results = tuple(
-        gates.check(gate, gates.facts_of(each.run, metrics), run_id=each.run.run_id, name=version.name)
+        gates.check(
+            gate,
+            gates.facts_of(each.run, metrics, (calibrations or {}).get(each.run.run_id)),
+            run_id=each.run.run_id,
+            name=version.name,
+        )
         for each, version in zip(candidates if gate else (), versions[1:] if gate else (), strict=True)
         if gate
     )
@@ -123,22 +146,12 @@ def compare(
         slices=slices,
         gates=results,
         counts=tuple(_counts(baseline, each, names[0]) for each in candidates),
-        verdict=verdict(metrics[0], slices, results, baseline.run.data),
+        verdict=verdict(metrics[0], slices, results, baseline.run.data, correction=options.correction, marks=marked),
         notes=notes(metrics, baseline.run, [each.run for each in candidates], options),
         options=options,
         name=name,
         created_by=created_by,
         created_ns=created_ns,
-    )
-
-
-def check_gate(gate: Gate, comparison: Comparison, runs: Sequence[EvaluationRun]) -> tuple[GateResult, ...]:
-    """A gate on every candidate of a comparison that was made before."""
-    names = {version.run_id: version.name for version in comparison.candidates}
-    return tuple(
-        gates.check(gate, gates.facts_of(run, comparison.metrics), run_id=run.run_id, name=names[run.run_id])
-        for run in runs
-        if run.run_id in names
     )
 
 
@@ -170,32 +183,6 @@ def _counts(baseline: RunData, candidate: RunData, name: str) -> RowCounts:
     metric = baseline.run.metric(name)
     changes = [change for _, change, _ in row_gains(baseline, candidate, metric)] if metric else []
     return count_changes(candidate.run.run_id, changes)
-
-
-def _check_same_basis(baseline: EvaluationRun, run: EvaluationRun, options: CompareOptions) -> None:
-    if run.data.rows_hash != baseline.data.rows_hash:
-        raise ConflictError(
-            N_("{run!r} and {baseline!r} were evaluated on different rows: {data} and {baseline_data}."),
-            hint=N_("Evaluate both on one data set version, or force the comparison on the rows they share."),
-            reason="comparison.different_data",
-            run=run.name,
-            baseline=baseline.name,
-            data=run.data.label,
-            baseline_data=baseline.data.label,
-        )
-    versions = {scorer.name: scorer.version for scorer in baseline.scorers}
-    wanted = {options.on or baseline.primary, *options.metrics}
-    scorers = {metric.scorer for metric in baseline.metrics if metric.name in wanted}
-    for scorer in run.scorers:
-        if scorer.name in scorers and versions.get(scorer.name) != scorer.version:
-            raise ConflictError(
-                N_("{run!r} and {baseline!r} were scored by different versions of {scorer!r}."),
-                hint=N_("Evaluate both with one version, or force the comparison."),
-                reason="comparison.different_scorers",
-                run=run.name,
-                baseline=baseline.name,
-                scorer=scorer.name,
-            )
 
 
 def _versions(all_data: Sequence[RunData]) -> tuple[Version, ...]:

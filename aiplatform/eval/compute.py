@@ -20,7 +20,8 @@ from aiplatform.client.credentials import Credentials
 from aiplatform.client.http import Client
 from aiplatform.core.errors import AIPlatformError, InvalidError, RemoteError, TransientError
 from aiplatform.core.i18n import N_
-from aiplatform.eval.blocks import BlockEvaluator, BlockResult, Plan, RowSink
+from aiplatform.eval import columnar
+from aiplatform.eval.blocks import PLACE_COLUMN, RECORD_COLUMN, BlockEvaluator, BlockResult, Plan, RowSink
 from aiplatform.eval.inputs import Source
 from aiplatform.eval.metrics import RunState
 from aiplatform.eval.model import ModelKind, RowFile
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 CALLED_BATCH_ROWS: Final = 32
 STORED_BATCH_ROWS: Final = 4096
+COLUMN_BATCH_ROWS: Final = 1 << 17
 CPUS_PER_WORKER: Final = 0.25
 STALLED_AFTER_S: Final = 300.0
 """How long nothing may happen while the cluster has no room, before the run fails with that as its reason."""
@@ -37,6 +39,7 @@ STALLED_AFTER_S: Final = 300.0
 FLUSH_S: Final = 2.0
 """How long a block waits for the traces of its calls to leave."""
 
+_Result = BlockResult | AIPlatformError
 _POLL_S: Final = 5.0
 _PROGRESS_BARS: Final = ("enable_progress_bars", "enable_operator_progress_bars")
 
@@ -110,21 +113,17 @@ def evaluate(
         RemoteError: A worker failed for another reason.
     """
     workers = workers or Workers()
-    connect()
-    _check_room(workers)
-    dataset = _dataset(source, plan, workers)
-    blocks = dataset.map_batches(
-        _BlockWorker,
-        fn_constructor_args=(plan, sink),
-        batch_size=_batch_rows(plan, workers),
-        batch_format="pyarrow",
-        num_cpus=workers.cpus,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=_most_workers(workers, source, plan)),
-    )
+    results = _here(source, plan, workers) if _is_read_faster_than_sent(source, plan) else None
+    if results is None:
+        connect()
+        _check_room(workers)
+        by = _by_tasks if _is_columnar(source, plan) and source.dataset is None else _by_actors
+        results = by(source, plan, sink, workers)
     outcome = Outcome(state=RunState(cluster=plan.cluster), files=[])
-    for result in _watched(blocks, workers, lambda: on_progress and on_progress(_progress(outcome, source))):
+    for result in _watched(results, workers, lambda: on_progress and on_progress(_progress(outcome, source))):
         outcome.state.merge(result.state)
-        outcome.files.append(result.file)
+        if result.file is not None:
+            outcome.files.append(result.file)
         outcome.errors += result.errors
         if on_progress is not None:
             on_progress(_progress(outcome, source))
@@ -149,6 +148,64 @@ def connect() -> None:
         setattr(context, name, False)
 
 
+def _is_columnar(source: Source, plan: Plan) -> bool:
+    if not columnar.suits(plan):
+        return False
+    return source.dataset is not None or RECORD_COLUMN not in source.column_names
+
+
+def _by_actors(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> Iterator[_Result]:
+    """Results of a Ray data set, by workers that are made once."""
+    blocks = _dataset(source, plan, workers).map_batches(
+        _BlockWorker,
+        fn_constructor_args=(plan, sink),
+        batch_size=_batch_rows(plan, workers),
+        batch_format="pyarrow",
+        num_cpus=workers.cpus,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=_most_workers(workers, source, plan)),
+    )
+    for row in blocks.iter_rows():
+        yield _opened(row["result"])
+
+
+def _by_tasks(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> Iterator[_Result]:
+    """Results of a table or file that the driver reads piece by piece, by tasks; few pieces wait at a time."""
+    task = ray.remote(num_cpus=workers.cpus, max_retries=3)(columnar.result_of_table)
+    shared = ray.put((plan, sink if plan.keep_rows else None))
+    most = 2 * (workers.num_workers or max(1, int(ray.cluster_resources().get("CPU", 1.0))))
+    pending: list[ray.ObjectRef[bytes]] = []
+    for start, table in source.tables(
+        workers.batch_rows or COLUMN_BATCH_ROWS, columnar.needed(plan, source.column_names)
+    ):
+        if len(pending) >= most:
+            done, pending = ray.wait(pending, num_returns=1)
+            yield _opened(ray.get(done[0]))
+        pending.append(task.remote(shared, table, start))
+    while pending:
+        done, pending = ray.wait(pending, num_returns=1)
+        yield _opened(ray.get(done[0]))
+
+
+def _here(source: Source, plan: Plan, workers: Workers) -> Iterator[_Result]:
+    """Results of a table or file, in this process."""
+    evaluator = columnar.TableEvaluator(plan, None)
+    for start, table in source.tables(
+        workers.batch_rows or COLUMN_BATCH_ROWS, columnar.needed(plan, source.column_names)
+    ):
+        yield evaluator.evaluate(table, start)
+
+
+def _is_read_faster_than_sent(source: Source, plan: Plan) -> bool:
+    """Whether handing tables to workers would cost more than the work: rows are only counted, and none is kept."""
+    counts_alone = all(getattr(measure.collector, "is_vectorised", False) for measure in plan.measures)
+    return source.dataset is None and _is_columnar(source, plan) and not plan.keep_rows and counts_alone
+
+
+def _opened(result: bytes) -> _Result:
+    found: _Result = pickle.loads(result)  # noqa: S301 - our own worker's, in our own cluster
+    return found
+
+
 class _BlockWorker:
     """Evaluates the batches that Ray Data hands it; one instance a worker.
 
@@ -161,12 +218,17 @@ class _BlockWorker:
             sdk.init(where.project_id, url=where.url, key=where.key, service_name="evaluation")
         self._make = partial(BlockEvaluator, plan, sink)
         self._evaluator: BlockEvaluator | None = None
+        self._tables = columnar.TableEvaluator(plan, sink) if columnar.suits(plan) else None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         try:
             if self._evaluator is None:
                 self._evaluator = self._make()
-            result: BlockResult | AIPlatformError = self._evaluator.evaluate(batch.to_pylist())
+            result: BlockResult | AIPlatformError
+            if self._tables is not None and RECORD_COLUMN not in batch.column_names:
+                result = self._tables.evaluate(batch)
+            else:
+                result = self._evaluator.evaluate(batch.to_pylist())
         except AIPlatformError as error:
             result = error
         except Exception as error:
@@ -179,15 +241,20 @@ class _BlockWorker:
 def _dataset(source: Source, plan: Plan, workers: Workers) -> ray.data.Dataset:
     if source.dataset is not None:
         return source.dataset
-    assert source.table is not None, "a source has a table or a data set"  # noqa: S101 - states an invariant
     rows = _batch_rows(plan, workers)
-    starts = range(0, source.table.num_rows, rows)
-    return ray.data.from_arrow([source.table.slice(start, rows) for start in starts])
+    return ray.data.from_arrow(
+        [
+            table.append_column(PLACE_COLUMN, pa.array(range(start, start + table.num_rows), pa.int64()))
+            for start, table in source.tables(rows)
+        ]
+    )
 
 
 def _batch_rows(plan: Plan, workers: Workers) -> int:
     if workers.batch_rows is not None:
         return workers.batch_rows
+    if columnar.suits(plan):
+        return COLUMN_BATCH_ROWS
     return STORED_BATCH_ROWS if plan.model.ref.kind is ModelKind.STORED else CALLED_BATCH_ROWS
 
 
@@ -212,15 +279,15 @@ def _check_room(workers: Workers) -> None:
         )
 
 
-def _watched(blocks: ray.data.Dataset, workers: Workers, on_wait: Callable[[], Any]) -> Iterator[BlockResult]:
+def _watched(results: Iterator[_Result], workers: Workers, on_wait: Callable[[], Any]) -> Iterator[BlockResult]:
     """Results as they arrive. Ray is waited for on a thread, so that progress, cancelling and a stall are noticed."""
     found: queue.Queue[BlockResult | BaseException | None] = queue.Queue()
     ended = threading.Event()
 
     def pull() -> None:
         try:
-            for row in blocks.iter_rows():
-                found.put(pickle.loads(row["result"]))  # noqa: S301 - made by our own worker in our own cluster
+            for result in results:
+                found.put(result)
                 if ended.is_set():
                     return
             found.put(None)

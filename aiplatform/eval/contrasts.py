@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -15,9 +15,11 @@ from aiplatform.core.i18n import N_
 from aiplatform.eval.metrics import LATENCY_QUANTILES
 from aiplatform.eval.model import Change, CompareOptions, EvaluationRun, MetricValue, ScoreState
 from aiplatform.eval.statistics.bootstrap import percentile_interval, replicate, two_sided_p
+from aiplatform.eval.statistics.corpus import RowParts, compare_corpus
 from aiplatform.eval.statistics.exact import Floats
 from aiplatform.eval.statistics.hashing import is_held_out, row_keys
 from aiplatform.eval.statistics.paired import (
+    FEWEST_PAIRS,
     Contrast,
     compare_areas,
     compare_clustered,
@@ -56,6 +58,8 @@ class RunRows:
     """Milliseconds; NaN where the call was not timed."""
 
     errors: Flags
+    parts: Mapping[str, RowParts] = field(default_factory=dict)
+    """By name of metric: what rows add to metrics of the whole corpus."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,15 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairedParts:
+    """What joined rows add to a corpus metric under either version, each of shape (rows, columns)."""
+
+    baseline: Floats
+    candidate: Floats
+    of: Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
     """One metric's values of joined rows, NaN where a side has none."""
 
@@ -86,6 +99,9 @@ class Sides:
 
     truths: Codes
     """Labels, for areas; -1 elsewhere."""
+
+    parts: PairedParts | None = None
+    """What rows add to a metric of the whole corpus; None where rows have values of their own."""
 
     @property
     def both(self) -> Flags:
@@ -112,8 +128,8 @@ def join(baseline: RunRows, candidate: RunRows) -> Pairs:
 
 def sides(baseline: RunData, candidate: RunData, pairs: Pairs, metric: MetricValue) -> Sides:
     """One metric of both, row by row."""
-    left, left_applies = _measured(baseline, metric)
-    right, right_applies = _measured(candidate, metric)
+    left, left_applies = measured(baseline, metric)
+    right, right_applies = measured(candidate, metric)
     values = _taken(left, pairs.baseline), _taken(right, pairs.candidate)
     applies = _flags(left_applies, pairs.baseline) | _flags(right_applies, pairs.candidate)
     truths = np.full(len(pairs.ids), NO_LABEL, dtype=np.int8)
@@ -121,7 +137,13 @@ def sides(baseline: RunData, candidate: RunData, pairs: Pairs, metric: MetricVal
     if column is not None:
         there = pairs.baseline >= 0
         truths[there] = column.labels[pairs.baseline[there]]
-    return Sides(baseline=values[0], candidate=values[1], applies=applies, truths=truths)
+    return Sides(
+        baseline=values[0],
+        candidate=values[1],
+        applies=applies,
+        truths=truths,
+        parts=_paired_parts(baseline.rows, candidate.rows, pairs, metric.name),
+    )
 
 
 def contrast(
@@ -138,6 +160,9 @@ def contrast(
     if metric.measure == "auc":
         return compare_areas(left, right, both.truths == 1, options.level)
     keys = row_keys(clusters if clusters is not None else ids, options.seed)
+    if both.parts is not None:
+        parts, level, draws = both.parts, options.level, options.draws
+        return compare_corpus(parts.baseline, parts.candidate, parts.of, keys, level=level, num_draws=draws)
     if metric.name in LATENCY_QUANTILES:
         share = LATENCY_QUANTILES[metric.name]
         replicates, _ = replicate(keys, (left, right), options.draws, partial(_quantile_difference, share=share))
@@ -150,6 +175,7 @@ def contrast(
             p=two_sided_p(replicates) if len(replicates) and len(left) > 1 else None,
             test="bootstrap",
             error=float(replicates.std()) if len(replicates) else None,
+            too_few=len(left) < FEWEST_PAIRS,
         )
     if clusters is not None:
         return compare_clustered(left, right, clusters, options.level)
@@ -160,11 +186,13 @@ def contrast(
 
 def restricted(whole: Sides, mask: Flags) -> Sides:
     """The rows where the mask holds."""
+    parts = whole.parts
     return Sides(
         baseline=whole.baseline[mask],
         candidate=whole.candidate[mask],
         applies=whole.applies[mask],
         truths=whole.truths[mask],
+        parts=replace(parts, baseline=parts.baseline[mask], candidate=parts.candidate[mask]) if parts else None,
     )
 
 
@@ -203,18 +231,22 @@ def _places(ids: Sequence[str]) -> dict[str, int]:
     return places
 
 
-def _measured(data: RunData, metric: MetricValue) -> tuple[Floats, Flags]:
+def measured(data: RunData, metric: MetricValue) -> tuple[Floats, Flags]:
+    """The metric's value of every row, NaN where it has none, and whether it applies there."""
     rows = data.rows
     if metric.measure == "errors":
         return rows.errors.astype(np.float64), np.ones(len(rows.ids), dtype=np.bool_)
     if metric.measure.startswith("latency"):
         values = np.where(rows.errors, np.nan, rows.latencies)
         return values, np.asarray(~np.isnan(rows.latencies) | rows.errors, dtype=np.bool_)
+    if metric.name in rows.parts:
+        values = rows.parts[metric.name].row_values()
+        return values, _applies(rows, metric.scorer) | ~np.isnan(values)
     column = rows.scores.get(metric.scorer)
     if column is None:
         return np.full(len(rows.ids), np.nan), np.zeros(len(rows.ids), dtype=np.bool_)
     values = np.where(column.states == STATE_CODES[ScoreState.SCORED], column.values, np.nan)
-    applies = np.asarray(column.states != STATE_CODES[ScoreState.NOT_APPLICABLE], dtype=np.bool_)
+    applies = _applies(rows, metric.scorer)
     if metric.measure == "auc":
         return np.where(column.labels == NO_LABEL, np.nan, values), applies
     if metric.measure not in {"false_answers", "false_abstentions"}:
@@ -229,6 +261,24 @@ def _measured(data: RunData, metric: MetricValue) -> tuple[Floats, Flags]:
     wrong = values >= threshold if metric.measure == "false_answers" else values < threshold
     counted = judged & (column.labels == wanted) & ~np.isnan(values)
     return np.where(counted, wrong.astype(np.float64), np.nan), applies
+
+
+def _applies(rows: RunRows, scorer: str) -> Flags:
+    column = rows.scores.get(scorer)
+    if column is None:
+        return np.zeros(len(rows.ids), dtype=np.bool_)
+    return np.asarray(column.states != STATE_CODES[ScoreState.NOT_APPLICABLE], dtype=np.bool_)
+
+
+def _paired_parts(baseline: RunRows, candidate: RunRows, pairs: Pairs, name: str) -> PairedParts | None:
+    left, right = baseline.parts.get(name), candidate.parts.get(name)
+    if left is None or right is None:
+        return None
+    return PairedParts(
+        baseline=np.stack([_taken(column, pairs.baseline) for column in left.sums.T], axis=1),
+        candidate=np.stack([_taken(column, pairs.candidate) for column in right.sums.T], axis=1),
+        of=left.of,
+    )
 
 
 def _taken(values: Floats, indices: Indices) -> Floats:

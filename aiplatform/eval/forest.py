@@ -17,11 +17,14 @@ from aiplatform.eval.model import (
     ForestRow,
     MetricComparison,
     MetricValue,
+    Omnibus,
     SliceComparison,
     Status,
     Version,
 )
-from aiplatform.eval.statistics.paired import Contrast, holm, holm_levels, needed_rows
+from aiplatform.eval.statistics.families import adjusted, cochran_q, levels
+from aiplatform.eval.statistics.paired import Contrast
+from aiplatform.eval.statistics.power import detectable_difference, needed_rows
 
 MAX_SLICES_OF_COLUMN: Final = 40
 POWER: Final = 0.8
@@ -49,7 +52,7 @@ def joined(baseline: RunData, candidate: RunData, version: Version, options: Com
     """The candidate's rows beside the baseline's.
 
     Raises:
-        InvalidError: Row ids repeat, or there is no such column to cluster by.
+        InvalidError: Row ids repeat, there is no such column to cluster by, or a row of both has no value in it.
     """
     pairs = join(baseline.rows, candidate.rows)
     if not options.cluster:
@@ -63,9 +66,19 @@ def joined(baseline: RunData, candidate: RunData, version: Version, options: Com
             known=", ".join(baseline.rows.slices) or "—",
         )
     values = slice_values(baseline, options.cluster, pairs.baseline)
-    clusters = tuple(
-        f"={value}" if value is not None else f"row {row_id}" for value, row_id in zip(values, pairs.ids, strict=True)
-    )
+    shared = zip(pairs.ids, values, pairs.baseline.tolist(), pairs.candidate.tolist(), strict=True)
+    lacking = [row_id for row_id, value, left, right in shared if value is None and left >= 0 and right >= 0]
+    if lacking:
+        raise InvalidError(
+            N_("{count} rows have no value in {column!r}, so their cluster is not known; the first is {row_id!r}."),
+            hint=N_("Give every row a value there, or compare without clusters."),
+            reason="comparison.missing_cluster",
+            count=len(lacking),
+            column=options.cluster,
+            row_id=lacking[0],
+        )
+    # Rows that only one of the two has are never compared, so what they would belong to does not matter.
+    clusters = tuple(value or "" for value in values)
     return Joined(candidate=candidate, version=version, pairs=pairs, clusters=clusters)
 
 
@@ -88,6 +101,7 @@ def metric_comparisons(
             lower_is_better=metric.lower_is_better,
             is_primary=place == 0,
             rows=(_own_row(version, metric, Status.BASELINE), *(next(settled) for _ in candidates)),
+            omnibus=_omnibus(baseline, candidates, metric),
         )
         for place, metric in enumerate(metrics)
     )
@@ -110,6 +124,26 @@ def slice_comparisons(
         SliceComparison(column=column, value=value, run_id=each.version.run_id, row=row)
         for (column, value, each), row in zip(found, _settled(lines, options), strict=True)
     )
+
+
+def _omnibus(baseline: RunData, candidates: Sequence[Joined], metric: MetricValue) -> Omnibus | None:
+    """Cochran's Q over the rows that every version scored with 0 or 1; None for two versions or clustered rows."""
+    if len(candidates) < 2 or any(each.clusters is not None for each in candidates):
+        return None
+    columns: list[dict[str, float]] = []
+    for each in candidates:
+        both = sides(baseline, each.candidate, each.pairs, metric)
+        if both.parts is not None or metric.measure == "auc":
+            return None
+        chosen = np.flatnonzero(both.both).tolist()
+        if not columns:
+            columns.append({each.pairs.ids[place]: float(both.baseline[place]) for place in chosen})
+        columns.append({each.pairs.ids[place]: float(both.candidate[place]) for place in chosen})
+    ids = [row_id for row_id in columns[0] if all(row_id in column for column in columns)]
+    outcomes = np.array([[column[row_id] for column in columns] for row_id in ids], dtype=np.float64)
+    if not len(ids) or not np.isin(outcomes, (0.0, 1.0)).all():
+        return None
+    return cochran_q(outcomes)
 
 
 def _metric_of(run: EvaluationRun, name: str) -> MetricValue:
@@ -161,6 +195,8 @@ def _line(
         interval=found.method if found.interval else "",
         p_raw=found.p,
         test=found.test,
+        effects=found.effects,
+        too_few=found.too_few,
         wins=int(np.count_nonzero(changes > 0)),
         losses=int(np.count_nonzero(changes < 0)),
         ties=int(np.count_nonzero(changes == 0)),
@@ -190,16 +226,18 @@ def _own_row(version: Version, metric: MetricValue | None, status: Status) -> Fo
 
 
 def _settled(lines: Sequence[_Line], options: CompareOptions) -> list[ForestRow]:
-    """Holm's correction over all lines, and what follows from it."""
+    """The correction over all lines, and what follows from it."""
     alpha = 1 - options.level
     raw = [line.contrast.p for line in lines]
+    corrected = adjusted(raw, options.correction)
     settled: list[ForestRow] = []
-    for line, p, level in zip(lines, holm(raw), holm_levels(raw, alpha), strict=True):
+    for line, p, level in zip(lines, corrected, levels(raw, alpha, options.correction), strict=True):
         difference = line.contrast.difference
-        status, needed = Status.OPEN, None
-        if p is not None and p < alpha and difference:
+        status, needed, detectable = Status.OPEN, None, None
+        if p is not None and p < alpha and difference and not line.contrast.too_few:
             status = Status.BETTER if (difference > 0) != line.lower_is_better else Status.WORSE
         elif p is not None:
             needed = needed_rows(line.contrast, alpha=level, power=POWER)
-        settled.append(replace(line.row, p_holm=p, status=status, needed_rows=needed))
+            detectable = detectable_difference(line.contrast, alpha=level, power=POWER)
+        settled.append(replace(line.row, p_adjusted=p, status=status, needed_rows=needed, detectable=detectable))
     return settled

@@ -1,19 +1,24 @@
 """The language of gates, and its parser.
 
-    hit@1 >= 0.5 and p95_latency <= 2s and not worse_than(baseline, "hit@1", 0.01)
+    hit@1 >= 0.5 and p95_latency <= 2s and cost <= $5 and not worse_than(baseline, "hit@1", 0.01)
 
     gate       = conjunction {"or" conjunction}
     conjunction= negation {"and" negation}
     negation   = ["not"] (group | call | limit)
     group      = "(" gate ")"
-    limit      = measure compare number [unit]
+    limit      = measure compare ["$"] number [unit]
     compare    = ">=" | "<=" | ">" | "<" | "==" | "!="
     measure    = name | text | function "(" text {"," text} ")"
     call       = ("worse_than" | "better_than") "(" "baseline" "," text ["," number] ")"
+               | "calibrated" "(" text ["," number] ")"
     unit       = "ms" | "s" | "min" | "%"
 
-Functions of a measure: `coverage("hit@1")`, `lower("hit@1")` and `upper("hit@1")` for the ends of the interval, and
-`slice("language=zh", "hit@1")`. Nothing is ever executed: the text becomes the values below, or an error with a column.
+Functions of a measure: `coverage("hit@1")`, `count("hit@1")`, `lower("hit@1")` and `upper("hit@1")` for the ends of the
+interval (`low` and `high` are the same), `slice("language=zh", "hit@1")`, `min_over("language", "hit@1")` and
+`max_over("language", "hit@1")` for the slice that is lowest or highest, and `kappa("relevance")` for how well a judge
+agrees with people. `calibrated("relevance", 0.6)` asks that even the lower end of that agreement reaches 0.6.
+
+Nothing is ever executed: the text becomes the values of `gate_nodes`, or an error with a column.
 """
 
 from __future__ import annotations
@@ -24,13 +29,38 @@ from typing import Any, Final, NoReturn
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.gate_nodes import (
+    CALIBRATED_FROM,
+    Against,
+    Calibrated,
+    Condition,
+    Every,
+    Gate,
+    Limit,
+    Measure,
+    Node,
+    Not,
+    Some,
+)
 
 MAX_CHARACTERS: Final = 4000
 MAX_DEPTH: Final = 40
-MEASURE_FUNCTIONS: Final = {"coverage": 1, "lower": 1, "upper": 1, "slice": 2}
+MEASURE_FUNCTIONS: Final = {
+    "coverage": 1,
+    "count": 1,
+    "lower": 1,
+    "upper": 1,
+    "low": 1,
+    "high": 1,
+    "slice": 2,
+    "min_over": 2,
+    "max_over": 2,
+    "kappa": 1,
+}
+SHORT_NAMES: Final = {"low": "lower", "high": "upper"}
 CALLS: Final = ("worse_than", "better_than")
+CALIBRATED: Final = "calibrated"
 BASELINE: Final = "baseline"
-
 _UNITS: Final = {"ms": 1.0, "s": 1000.0, "min": 60_000.0, "%": 0.01}
 _KEYWORDS: Final = frozenset({"and", "or", "not"})
 _TOKEN: Final = re.compile(
@@ -39,89 +69,9 @@ _TOKEN: Final = re.compile(
       | (?P<name>[A-Za-z_][A-Za-z0-9_@./]*)
       | (?P<text>"[^"]*"|'[^']*')
       | (?P<compare>>=|<=|==|!=|>|<)
-      | (?P<mark>[(),%])""",
+      | (?P<mark>[(),%$])""",
     re.VERBOSE,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """What is measured: a metric, or a function of one."""
-
-    metric: str
-    function: str = ""
-    in_slice: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """A measure against a number."""
-
-    measure: Measure
-    compare: str
-    number: float
-    is_duration: bool = False
-    """Whether the number was given with a unit of time; it is in milliseconds then."""
-
-    column: int
-    """Where the number stands, counted from 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Against:
-    """`worse_than` or `better_than` the baseline on a metric, by more than a margin."""
-
-    call: str
-    metric: str
-    margin: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Not:
-    """The opposite."""
-
-    of: Node
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Every:
-    """All of them."""
-
-    of: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Some:
-    """At least one of them."""
-
-    of: tuple[Node, ...]
-
-
-Node = Limit | Against | Not | Every | Some
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """One of the conditions that a gate joins with `and`, with its own text."""
-
-    text: str
-    node: Node
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """A gate that was understood."""
-
-    text: str
-    conditions: tuple[Condition, ...]
-
-    @property
-    def compared_metrics(self) -> tuple[str, ...]:
-        """Metrics that the gate compares with the baseline, in order."""
-        found: dict[str, None] = {}
-        for condition in self.conditions:
-            _collect(condition.node, found)
-        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,12 +165,25 @@ class _Parser:
             self._expect(")")
         elif self.token.text in CALLS and self.tokens[self.place + 1].text == "(":
             node = self._against()
+        elif self.token.text == CALIBRATED and self.tokens[self.place + 1].text == "(":
+            node = self._calibrated()
         else:
             node = self._limit()
         self.depth -= 1
         return node, start, self._last_end()
 
+    def _calibrated(self) -> Calibrated:
+        column = self._next().start + 1
+        self._expect("(")
+        judge, floor = self._text(), CALIBRATED_FROM
+        if self.token.text == ",":
+            self._next()
+            floor, _ = self._number()
+        self._expect(")")
+        return Calibrated(judge=judge, floor=floor, column=column)
+
     def _against(self) -> Against:
+        column = self.token.start + 1
         call = self._next().text
         self._expect("(")
         if self.token.text != BASELINE:
@@ -235,7 +198,7 @@ class _Parser:
             if margin < 0:
                 self._fail(N_("A margin cannot be negative (column {column})."), self.tokens[self.place - 1].start)
         self._expect(")")
-        return Against(call=call, metric=metric, margin=margin)
+        return Against(call=call, metric=metric, margin=margin, column=column)
 
     def _limit(self) -> Limit:
         measure = self._measure()
@@ -252,19 +215,20 @@ class _Parser:
 
     def _measure(self) -> Measure:
         token = self.token
+        column = token.start + 1
         if token.kind == "text":
-            return Measure(metric=self._text())
+            return Measure(metric=self._text(), column=column)
         if token.kind != "name" or token.text in _KEYWORDS:
             self._fail(N_("Here stands {found!r}, where a metric must stand (column {column})."), *self._here())
         self._next()
         if self.token.text != "(":
-            return Measure(metric=token.text)
+            return Measure(metric=token.text, column=column)
         if token.text not in MEASURE_FUNCTIONS:
             self._fail(
                 N_("There is no function {found!r} (column {column}). There are {functions}."),
                 token.start,
                 token.text,
-                functions=", ".join([*MEASURE_FUNCTIONS, *CALLS]),
+                functions=", ".join([*MEASURE_FUNCTIONS, *CALLS, CALIBRATED]),
             )
         self._next()
         arguments = [self._text()]
@@ -272,11 +236,13 @@ class _Parser:
             self._expect(",")
             arguments.append(self._text())
         self._expect(")")
-        if token.text == "slice":
-            return Measure(metric=arguments[1], function="slice", in_slice=arguments[0])
-        return Measure(metric=arguments[0], function=token.text)
+        function = SHORT_NAMES.get(token.text, token.text)
+        in_slice = arguments[0] if len(arguments) > 1 else ""
+        return Measure(metric=arguments[-1], function=function, in_slice=in_slice, column=column)
 
     def _number(self) -> tuple[float, bool]:
+        if self.token.text == "$":
+            self._next()
         if self.token.kind != "number":
             self._fail(N_("Here stands {found!r}, where a number must stand (column {column})."), *self._here())
         token = self._next()
@@ -343,16 +309,3 @@ class _Parser:
             found=found,
             **fields,
         )
-
-
-def _collect(node: Node, found: dict[str, None]) -> None:
-    match node:
-        case Against(metric=metric):
-            found[metric] = None
-        case Not(of=inner):
-            _collect(inner, found)
-        case Every(of=several) | Some(of=several):
-            for each in several:
-                _collect(each, found)
-        case Limit():
-            pass

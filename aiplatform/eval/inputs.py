@@ -1,16 +1,19 @@
-"""What is evaluated on, whatever it comes as: a registered version, a file, rows, frames, tables, Ray data sets."""
+"""What is evaluated on, whatever it comes as: registered versions, files, traces, rows, frames, Ray data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from aiplatform.core.errors import InvalidError, NotFoundError
+from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
+from aiplatform.eval import files
 from aiplatform.eval.blocks import RECORD_COLUMN
 from aiplatform.eval.model import DataRef
 from aiplatform.eval.statistics.hashing import canonical_json
@@ -20,7 +23,24 @@ if TYPE_CHECKING:
 
     from aiplatform.client.http import Client
 
-FILE_KINDS: Final = (".parquet", ".jsonl", ".ndjson", ".csv")
+TRACES_BY_DEFAULT: Final = 1_000
+"""Traces that a search is evaluated on, the newest, where no limit is given."""
+
+_TRACES_A_CALL: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceRows:
+    """Traces as rows: `input`, `output` and `expected`, with the trace's id as the row's."""
+
+    query: str = ""
+    """A line of the query language: `kind:llm score.relevance<0.5`."""
+
+    expected: str | None = None
+    """Name of the score whose value is the expected answer; `output` for the answer that was given."""
+
+    from_ns: int | None = None
+    to_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +52,54 @@ class Source:
     """Rows at hand; None where they are in a Ray data set."""
 
     dataset: ray.data.Dataset | None = None
+    file: Path | None = None
+    """A Parquet file whose rows are read when they are asked for."""
+    known_rows: int | None = None
+    """Rows of the Ray data set, where that is known without reading them."""
 
     @property
     def num_rows(self) -> int | None:
         """How many; None where counting would mean reading them all."""
-        return self.table.num_rows if self.table is not None else None
+        if self.file is not None:
+            return int(pq.read_metadata(self.file).num_rows)
+        return self.table.num_rows if self.table is not None else self.known_rows
+
+    @property
+    def column_names(self) -> list[str]:
+        """Columns of a table or file."""
+        if self.file is not None:
+            return list(pq.read_schema(self.file).names)
+        return list(self.table.column_names) if self.table is not None else []
+
+    def tables(self, num_rows: int, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """The rows of a table or file, some at a time, with the place of the first.
+
+        Args:
+            num_rows: How many at a time, at most.
+            columns: Those to read; None: all.
+        """
+        if self.file is not None:
+            start = 0
+            for batch in pq.ParquetFile(self.file).iter_batches(batch_size=num_rows, columns=columns):
+                yield start, pa.Table.from_batches([batch])
+                start += batch.num_rows
+            return
+        assert self.table is not None, "a source has a table or a data set"  # noqa: S101 - states an invariant
+        table = self.table if columns is None else self.table.select(list(columns))
+        for start in range(0, table.num_rows, num_rows):
+            yield start, table.slice(start, num_rows)
 
 
-def open_source(data: Any, client: Client, *, limit: int | None = None) -> Source:
+def open_source(data: Any, client: Client, *, limit: int | None = None, in_file: bool = False) -> Source:
     """The data, ready to be read in blocks.
 
     Args:
-        data: `name@version`, a data set handle, a file, a list of dictionaries, a pandas frame, an Arrow table, or a
-            Ray data set.
-        client: Where registered versions are found.
-        limit: Take the first rows only.
+        data: `name@version`, a data set handle, a file, a folder or a pattern of files, `TraceRows`, a list of
+            dictionaries, a pandas or polars frame, an Arrow table, a Hugging Face data set, or a Ray data set. Files
+            that are large together are read by Ray's workers, block by block.
+        client: Where registered versions and traces are found.
+        limit: Take the first rows only; of traces the newest.
+        in_file: Whether the rows of a Parquet file stay there until they are asked for.
 
     Raises:
         InvalidError: It is none of these, or there are no rows.
@@ -54,7 +107,22 @@ def open_source(data: Any, client: Client, *, limit: int | None = None) -> Sourc
     """
     if _is_ray_dataset(data):
         return Source(ref=DataRef(), dataset=data.limit(limit) if limit else data)
-    ref, table = _table(data, client)
+    if in_file and limit is None and (path := _parquet(data)) is not None:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Source(ref=DataRef(name=path.name, hash=digest), file=path)
+    if isinstance(data, Path) or (isinstance(data, str) and files.is_path(data)):
+        found = files.find(data)
+        if found.size_bytes > files.STREAMED_FROM_BYTES:
+            dataset, known = found.streamed(), found.num_rows()
+            known = known if limit is None or known is None else min(known, limit)
+            dataset = dataset.limit(limit) if limit else dataset
+            return Source(ref=DataRef(name=found.name), dataset=dataset, known_rows=known)
+        ref, table = DataRef(name=found.name), found.table()
+    elif isinstance(data, TraceRows):
+        ref, table = _traces(data, client, limit or TRACES_BY_DEFAULT)
+    else:
+        ref, table = _table(data, client)
     if limit is not None:
         table = table.slice(0, limit)
     if table.num_rows == 0:
@@ -63,9 +131,6 @@ def open_source(data: Any, client: Client, *, limit: int | None = None) -> Sourc
 
 
 def _table(data: Any, client: Client) -> tuple[DataRef, pa.Table]:
-    if isinstance(data, Path) or (isinstance(data, str) and data.endswith(FILE_KINDS)):
-        path = Path(data)
-        return DataRef(name=path.name), _read(path)
     if isinstance(data, str):
         from aiplatform.registry import datasets_api  # noqa: PLC0415 - only for registered data
 
@@ -75,8 +140,13 @@ def _table(data: Any, client: Client) -> tuple[DataRef, pa.Table]:
         return DataRef(name=version.name, version=str(version.version), hash=version.digest), data.to_arrow()
     if isinstance(data, pa.Table):
         return DataRef(), data
+    if hasattr(data, "with_format") and hasattr(data, "column_names"):  # Hugging Face
+        table = data.with_format("arrow")[:] if hasattr(data, "num_rows") else _records(data)
+        return DataRef(), table
+    if hasattr(data, "to_arrow"):  # polars
+        return DataRef(), data.to_arrow()
     if hasattr(data, "to_dict") and hasattr(data, "columns"):
-        return DataRef(), _records(data.to_dict(orient="records"))
+        return DataRef(), _frame(data)
     if isinstance(data, Iterable) and not isinstance(data, Mapping):
         return DataRef(), _records(data)
     raise InvalidError(
@@ -85,6 +155,32 @@ def _table(data: Any, client: Client) -> tuple[DataRef, pa.Table]:
         reason="evaluation.data_kind",
         kind=type(data).__name__,
     )
+
+
+def _traces(wanted: TraceRows, client: Client, limit: int) -> tuple[DataRef, pa.Table]:
+    """Rows of the newest traces that a search finds, oldest first, with a hash that pins them."""
+    from aiplatform.tracing import api as traces  # noqa: PLC0415 - only for traces
+
+    found = traces.list(wanted.query or None, limit=limit, from_ns=wanted.from_ns, to_ns=wanted.to_ns, client=client)
+    trace_ids = [trace["trace_id"] for trace in found][::-1]
+    texts = [canonical_json(row) for row in _trace_rows(trace_ids, wanted.expected, client)]
+    digest = hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()
+    name = f"traces {wanted.query}".strip()[:200]
+    return DataRef(name=name, hash=f"sha256:{digest}"), pa.table({RECORD_COLUMN: pa.array(texts, pa.string())})
+
+
+def _trace_rows(trace_ids: list[str], expected: str | None, client: Client) -> Iterator[Mapping[str, Any]]:
+    for start in range(0, len(trace_ids), _TRACES_A_CALL):
+        body = {"trace_ids": trace_ids[start : start + _TRACES_A_CALL], "expected": expected}
+        yield from client.post("/api/v1/traces:rows", body, idempotent=True)["items"]
+
+
+def _frame(frame: Any) -> pa.Table:
+    """A pandas frame: its gaps become nulls, whatever the columns hold."""
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # values of one column differ in kind
+        return _records(frame.astype(object).where(frame.notna(), None).to_dict(orient="records"))
 
 
 def _records(records: Iterable[Any]) -> pa.Table:
@@ -102,27 +198,14 @@ def _records(records: Iterable[Any]) -> pa.Table:
     return pa.table({RECORD_COLUMN: pa.array(texts, pa.string())})
 
 
-def _read(path: Path) -> pa.Table:
-    if not path.is_file():
-        raise NotFoundError(N_("There is no file {path!r}."), reason="evaluation.no_file", path=str(path))
+def _parquet(data: Any) -> Path | None:
+    """The Parquet file that data name; None where they are something else, or an empty one."""
+    if not isinstance(data, str | Path) or Path(data).suffix != ".parquet" or not Path(data).is_file():
+        return None
     try:
-        if path.suffix == ".parquet":
-            import pyarrow.parquet as pq  # noqa: PLC0415 - one reader a kind of file
-
-            return pq.read_table(path)
-        if path.suffix == ".csv":
-            from pyarrow import csv  # noqa: PLC0415
-
-            return csv.read_csv(path)
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return pa.table({RECORD_COLUMN: pa.array([line for line in lines if line.strip()], pa.string())})
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise InvalidError(
-            N_("The file {path!r} cannot be read: {problem}."),
-            reason="evaluation.file",
-            path=str(path),
-            problem=str(error),
-        ) from None
+        return Path(data) if pq.read_metadata(data).num_rows else None
+    except pa.ArrowInvalid:
+        return None
 
 
 def _is_ray_dataset(data: Any) -> bool:

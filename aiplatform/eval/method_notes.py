@@ -1,4 +1,4 @@
-"""How a comparison was made, in sentences: tests, intervals, correction, coverage, and what was forced."""
+"""How a comparison was made, in sentences: tests, intervals, correction and coverage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from aiplatform.core.i18n import N_
-from aiplatform.eval.model import CompareOptions, EvaluationRun, Message, MetricComparison, message
+from aiplatform.eval import shown
+from aiplatform.eval.model import CompareOptions, Correction, EvaluationRun, Message, MetricComparison, message
 
 _METHODS: Final = {
     "mcnemar_exact": N_("McNemar's exact test where fewer than 25 pairs differ."),
@@ -14,7 +15,14 @@ _METHODS: Final = {
     "tango": N_("Tango's score interval for differences of paired proportions."),
     "delong": N_("DeLong's paired test and interval for areas under the ROC curve."),
     "wilcoxon": N_("Wilcoxon's signed-rank test, zeros dropped."),
-    "clustered_t": N_("Student's t on clustered errors."),
+    "t": N_("Student's paired t test and interval."),
+    "clustered_t": N_("Student's t on clustered errors, C / (C - 1) for C clusters, C - 1 degrees of freedom."),
+}
+_CORRECTIONS: Final = {
+    Correction.HOLM: N_("Holm's correction over versions times metrics: {versions} × {metrics}."),
+    Correction.BENJAMINI_HOCHBERG: N_(
+        "Benjamini and Hochberg's correction over versions times metrics: {versions} × {metrics}."
+    ),
 }
 
 
@@ -39,11 +47,23 @@ def notes(
         )
     said.append(
         message(
-            N_("Holm's correction over versions times metrics: {versions} × {metrics}."),
+            _CORRECTIONS[options.correction],
             versions=str(len(candidates)),
             metrics=str(len(metrics)),
         )
     )
+    said += [
+        message(
+            N_("{metric}: Cochran's Q over {versions} versions and {rows} rows is {q}, p {p}."),
+            metric=metric.name,
+            versions=str(metric.omnibus.freedom + 1),
+            rows=f"{metric.omnibus.n:,}",
+            q=shown.number(metric.omnibus.statistic),
+            p=shown.p_relation(metric.omnibus.p),
+        )
+        for metric in metrics
+        if metric.omnibus is not None
+    ]
     said += _coverage((baseline, *candidates), metrics[0].name)
     if options.cluster:
         said.append(message(N_("Rows that share {column} count as one cluster."), column=options.cluster))
@@ -58,10 +78,6 @@ def notes(
         for row in metrics[0].rows[1:]
         if row.missing
     ]
-    if any(run.data.rows_hash != baseline.data.rows_hash for run in candidates):
-        said.append(message(N_("Forced: the runs rest on different rows, and only those they share are compared.")))
-    if _scorer_versions_differ(baseline, candidates):
-        said.append(message(N_("Forced: the runs were scored by different versions of a scorer.")))
     return tuple(said)
 
 
@@ -82,10 +98,3 @@ def _coverage(runs: Sequence[EvaluationRun], name: str) -> list[Message]:
         )
         for (scored, failed), names in alike.items()
     ]
-
-
-def _scorer_versions_differ(baseline: EvaluationRun, candidates: Sequence[EvaluationRun]) -> bool:
-    versions = {scorer.name: scorer.version for scorer in baseline.scorers}
-    return any(
-        versions.get(scorer.name, scorer.version) != scorer.version for run in candidates for scorer in run.scorers
-    )

@@ -13,9 +13,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import N_
+from aiplatform.eval.measures.measure import Measure, Request
+from aiplatform.eval.measures.measured import Measured
 from aiplatform.eval.model import MetricKind, MetricValue, RowResult, ScorerRef, ScoreState, SliceMetrics, Unit
 from aiplatform.eval.statistics.exact import Floats, Moments
-from aiplatform.eval.statistics.hashing import HASH_BITS, is_held_out, row_keys, rows_hash
+from aiplatform.eval.statistics.hashing import HASH_BITS, Keys, is_held_out, row_keys, rows_hash
 from aiplatform.eval.statistics.intervals import (
     auc_interval,
     clustered_t_interval,
@@ -62,7 +66,7 @@ class ScorerState:
             elif score.state is ScoreState.NOT_APPLICABLE or score.value is None:
                 self.not_applicable += 1
             else:
-                scored.append((row.row_id, score.value, score.label, row.slices.get(cluster, "") if cluster else ""))
+                scored.append((row.row_id, score.value, score.label, _cluster_of(row, cluster)))
         values = np.array([value for _, value, _, _ in scored], dtype=np.float64)
         self.moments.add(values)
         if cluster:
@@ -199,6 +203,15 @@ class CallState:
                 duration = round(row.latency_ms * 1000)
                 self.microseconds[duration] = self.microseconds.get(duration, 0) + 1
 
+    def add_columns(self, is_missing: npt.NDArray[np.bool_], latencies: Floats) -> None:
+        """Take in rows by their columns: where there is no output, and how long calls took."""
+        self.rows += len(is_missing)
+        self.errors += int(is_missing.sum())
+        timed = latencies[~is_missing & ~np.isnan(latencies)]
+        durations, counts = np.unique(np.round(timed * 1000).astype(np.int64), return_counts=True)
+        for duration, count in zip(durations.tolist(), counts.tolist(), strict=True):
+            self.microseconds[duration] = self.microseconds.get(duration, 0) + count
+
     def merge(self, other: CallState) -> None:
         """Take in what another state holds."""
         self.rows += other.rows
@@ -257,6 +270,30 @@ class CallState:
 
 
 @dataclass(slots=True)
+class DistinctKeys:
+    """Keys of row ids, kept until they are too many, to find ids that repeat."""
+
+    num_rows: int = 0
+    parts: list[Keys] = field(default_factory=list)
+
+    def add(self, keys: Keys) -> None:
+        """Take in the keys of a block."""
+        self.merge(DistinctKeys(len(keys), [keys]))
+
+    def merge(self, other: DistinctKeys) -> None:
+        """Take in what another one holds."""
+        self.num_rows += other.num_rows
+        self.parts = [*self.parts, *other.parts] if self.num_rows <= MAX_CHECKED_IDS else []
+
+    @property
+    def repeated(self) -> int:
+        """Rows whose id another row has; 0 where there are too many to tell."""
+        if not self.parts or self.num_rows > MAX_CHECKED_IDS:
+            return 0
+        return self.num_rows - len(np.unique(np.concatenate(self.parts)))
+
+
+@dataclass(slots=True)
 class RunState:
     """Everything that the metrics of a run follow from. Made per block, merged in any order."""
 
@@ -267,8 +304,11 @@ class RunState:
     slices: dict[tuple[str, str], dict[str, ScorerState]] = field(default_factory=dict)
     slice_rows: dict[tuple[str, str], int] = field(default_factory=dict)
     calls: CallState = field(default_factory=CallState)
+    measured: Measured = field(default_factory=Measured)
+    """What metrics that reference implementations define have collected."""
+
     rows_hash: int = 0
-    id_keys: set[int] = field(default_factory=set)
+    id_keys: DistinctKeys = field(default_factory=DistinctKeys)
 
     def add(self, rows: Sequence[RowResult], sliced_by: Sequence[str] = ()) -> None:
         """Take in rows.
@@ -278,8 +318,7 @@ class RunState:
         """
         self.calls.add(rows)
         self.rows_hash = (self.rows_hash + rows_hash((r.row_id, r.input, r.expected) for r in rows)) % (1 << HASH_BITS)
-        if self.calls.rows <= MAX_CHECKED_IDS:
-            self.id_keys.update(row_keys([row.row_id for row in rows]).tolist())
+        self.id_keys.add(row_keys([row.row_id for row in rows]))
         self._add_scores(self.scorers, rows)
         for column in sliced_by:
             for value in sorted({row.slices[column] for row in rows if column in row.slices}):
@@ -291,7 +330,8 @@ class RunState:
         """Take in what another state holds."""
         self.calls.merge(other.calls)
         self.rows_hash = (self.rows_hash + other.rows_hash) % (1 << HASH_BITS)
-        self.id_keys |= other.id_keys
+        self.id_keys.merge(other.id_keys)
+        self.measured.merge(other.measured)
         _merge_scorers(self.scorers, other.scorers)
         for key, states in other.slices.items():
             _merge_scorers(self.slices.setdefault(key, {}), states)
@@ -300,27 +340,48 @@ class RunState:
     @property
     def repeated_ids(self) -> int:
         """Rows whose id another row has; 0 where there are too many rows to tell."""
-        return self.calls.rows - len(self.id_keys) if self.calls.rows <= MAX_CHECKED_IDS else 0
+        return self.id_keys.repeated
 
     @property
     def rows_digest(self) -> str:
         """The hash of all rows, as text."""
         return f"{self.rows_hash:064x}"
 
-    def metrics(self, scorers: Sequence[ScorerRef], level: float = 0.95) -> tuple[MetricValue, ...]:
-        """The run's metrics: the scorers' in the given order, then latency and errors."""
-        return (*self._of_scorers(self.scorers, scorers, level), *self.calls.metrics(level))
+    def metrics(
+        self,
+        scorers: Sequence[ScorerRef],
+        level: float = 0.95,
+        measures: Sequence[Measure] = (),
+        seed: int = 0,
+    ) -> tuple[MetricValue, ...]:
+        """The run's metrics: the scorers' and the measures' in the given order, then latency and errors."""
+        return (
+            *self._of_scorers(self.scorers, scorers, level),
+            *self.measured.metrics(measures, Request(level=level, seed=seed)),
+            *self.calls.metrics(level),
+        )
 
-    def slice_metrics(self, scorers: Sequence[ScorerRef], level: float = 0.95) -> tuple[SliceMetrics, ...]:
+    def slice_metrics(
+        self,
+        scorers: Sequence[ScorerRef],
+        level: float = 0.95,
+        measures: Sequence[Measure] = (),
+        seed: int = 0,
+    ) -> tuple[SliceMetrics, ...]:
         """The metrics of every slice, by column and value."""
+        request = Request(level=level, seed=seed)
+        parts = self.measured.slices
         return tuple(
             SliceMetrics(
                 column=column,
                 value=value,
-                num_rows=self.slice_rows[column, value],
-                metrics=tuple(self._of_scorers(states, scorers, level)),
+                num_rows=parts[column, value].num_rows if measures else self.slice_rows[column, value],
+                metrics=(
+                    *self._of_scorers(self.slices.get((column, value), {}), scorers, level),
+                    *(parts[column, value].metrics(measures, request) if measures else ()),
+                ),
             )
-            for (column, value), states in sorted(self.slices.items())
+            for column, value in sorted({*self.slices, *parts})
         )
 
     def _of_scorers(
@@ -337,6 +398,25 @@ class RunState:
                 by_name.setdefault(score.name, []).append((row, place))
         for name, found in by_name.items():
             states.setdefault(name, ScorerState()).add(found, self.cluster)
+
+
+def _cluster_of(row: RowResult, cluster: str) -> str:
+    """What the row belongs to; empty where nothing is clustered.
+
+    Raises:
+        InvalidError: The row has no value in that column: a cluster of its own would be a guess.
+    """
+    if not cluster:
+        return ""
+    if cluster not in row.slices:
+        raise InvalidError(
+            N_("Row {row_id!r} has no value in {column!r}, so its cluster is not known."),
+            hint=N_("Give every row a value there, or evaluate without clusters."),
+            reason="evaluation.missing_cluster",
+            row_id=row.row_id,
+            column=cluster,
+        )
+    return row.slices[cluster]
 
 
 def _merge_scorers(into: dict[str, ScorerState], other: dict[str, ScorerState]) -> None:

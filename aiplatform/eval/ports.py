@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO, Protocol
 
 from aiplatform.core.scope import Scope
+from aiplatform.eval.model import Calibration, ScorerRef
 from aiplatform.jobs.model import Job, JobSpec
 from aiplatform.tenancy.model import Caller
 
@@ -18,6 +19,14 @@ class RowFiles(Protocol):
         Raises:
             NotFoundError: There is none.
         """
+        ...
+
+
+class JudgeCalibrations(Protocol):
+    """What is known of how well judges agree with people."""
+
+    def calibration(self, scope: Scope, scorer: ScorerRef) -> Calibration | None:
+        """Of the judge that gave these scores, in this very version; None where people have not scored beside it."""
         ...
 
 

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Final
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from aiplatform.eval.leaderboard import MAX_RUNS
 from aiplatform.eval.model import (
     Change,
     CompareOptions,
+    Correction,
     DataRef,
     EvaluationRun,
     MetricValue,
@@ -23,6 +25,8 @@ from aiplatform.eval.model import (
     SliceMetrics,
     to_json,
 )
+from aiplatform.eval.reporting.routes import add_report_routes
+from aiplatform.eval.reporting.service import Reports
 from aiplatform.eval.service import EvaluationService
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
@@ -50,6 +54,7 @@ class RunBody(_Body):
     scorers: Annotated[tuple[ScorerRef, ...], Field(max_length=MAX_SCORERS)] = ()
     slices: tuple[str, ...] = ()
     primary: str = ""
+    cluster: str = ""
     total_rows: Annotated[int, Field(ge=0)] | None = None
     seed: int = 0
     code_version: str = ""
@@ -72,6 +77,7 @@ class UpdateBody(_Body):
     scorers: tuple[ScorerRef, ...] | None = None
     slices: tuple[str, ...] | None = None
     primary: str | None = None
+    cluster: str | None = None
     metrics: tuple[MetricValue, ...] | None = None
     slice_metrics: tuple[SliceMetrics, ...] | None = None
     files: tuple[RowFile, ...] | None = None
@@ -82,6 +88,7 @@ class UpdateBody(_Body):
     label: str | None = None
     error: Annotated[str, Field(max_length=20_000)] | None = None
     job_id: str | None = None
+    mlflow_run_id: Annotated[str, Field(max_length=64)] | None = None
 
 
 class GateBody(_Body):
@@ -106,7 +113,8 @@ class ComparisonBody(_Body):
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: int = 0
     draws: Annotated[int, Field(ge=200, le=100_000)] = 10_000
-    test: Annotated[str, Field(pattern="^(bootstrap|wilcoxon)$")] = "bootstrap"
+    test: Annotated[str, Field(pattern="^(bootstrap|wilcoxon|t)$")] = "bootstrap"
+    correction: Correction = Correction.HOLM
     cluster: str = ""
     slices: tuple[str, ...] = ()
     force: bool = False
@@ -123,6 +131,7 @@ def build_routes(service: EvaluationService) -> Routes:
     routes = Routes(tags=["evaluations"])
     _add_run_routes(routes, service)
     _add_comparison_routes(routes, service)
+    add_report_routes(routes, Reports(service))
     return routes
 
 
@@ -159,6 +168,21 @@ def _add_run_routes(routes: Routes, service: EvaluationService) -> None:
         """Evaluation runs of the project, newest first."""
         page = service.list(caller, limit=limit, after=after, data=data, status=status)
         return {"items": [run_view(run) for run in page.items], "next": page.next}
+
+    @routes.get("/api/v1/leaderboard", permission=Permission.EVALUATIONS_READ)
+    def get_leaderboard(
+        caller: CallerDep,
+        run: Annotated[list[str] | None, Query(max_length=MAX_RUNS)] = None,
+        data: str = "",
+        on: str = "",
+        metric: Annotated[list[str] | None, Query(max_length=MAX_SCORERS)] = None,
+        force: bool = False,
+    ) -> dict[str, Any]:
+        """Runs in the order of a metric: those of `run`, commas between, else the newest of every name on `data`."""
+        run_ids = [run_id for each in run or () for run_id in each.split(",") if run_id]
+        found = service.leaderboard(caller, run_ids, data=data, on=on, metrics=metric or (), force=force)
+        result: dict[str, Any] = to_json(found)
+        return result
 
     @routes.get("/api/v1/evaluations/{run_id}", permission=Permission.EVALUATIONS_READ)
     def get_evaluation(run_id: str, caller: CallerDep) -> dict[str, Any]:

@@ -79,6 +79,19 @@ def matching(
     return table
 
 
+def weakest(table: pa.Table, scorer: str, count: int, *, lower_is_better: bool = False) -> pa.Table:
+    """Rows whose score failed, then those with the worst values; none where the scorer gave no scores."""
+    state, value = f"{SCORE_PREFIX}{scorer}.state", f"{SCORE_PREFIX}{scorer}.value"
+    if state not in table.column_names:
+        return table.slice(0, 0)
+    table = table.filter(pc.not_equal(pc.fill_null(table[state], str(ScoreState.NOT_APPLICABLE)),
+                                      str(ScoreState.NOT_APPLICABLE)))  # fmt: skip
+    ranked = table.append_column("rank", pc.equal(table[state], str(ScoreState.SCORED)).cast(pa.int8()))
+    order = "descending" if lower_is_better else "ascending"
+    ranked = ranked.sort_by([("rank", "ascending"), (value, order), ("row_id", "ascending")])
+    return ranked.slice(0, count).drop_columns(["rank"])
+
+
 def by_ids(table: pa.Table, row_ids: Sequence[str]) -> dict[str, RowResult]:
     """The row results of those ids."""
     chosen = table.filter(pc.is_in(table["row_id"], value_set=pa.array(row_ids, pa.string())))

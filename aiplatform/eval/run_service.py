@@ -11,8 +11,8 @@ from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.eval import rows
-from aiplatform.eval.model import EvaluationRun, NewRun, RowPage, RunPage, RunStatus, RunUpdate
-from aiplatform.eval.ports import EvaluationJobs, RowFiles
+from aiplatform.eval.model import EvaluationRun, NewRun, RowPage, RowResult, RunPage, RunStatus, RunUpdate
+from aiplatform.eval.ports import EvaluationJobs, JudgeCalibrations, RowFiles
 from aiplatform.eval.reading import RunReader
 from aiplatform.eval.spec import EvalSpec, check_run_id, entrypoint, parse_spec
 from aiplatform.eval.store import EvaluationStore
@@ -36,7 +36,14 @@ class RunService:
         jobs: EvaluationJobs | None = None,
         *,
         clock: Clock | None = None,
+        calibrations: JudgeCalibrations | None = None,
     ) -> None:
+        """Evaluation over its store, its files and what starts jobs.
+
+        Args:
+            calibrations: How well judges agree with people, for gates that ask; without it no gate can tell.
+        """
+        self._calibrations = calibrations
         self._store = store
         self._reader = RunReader(files)
         self._jobs = jobs
@@ -171,6 +178,20 @@ class RunService:
         start = page_offset(after)
         items = rows.to_results(found.slice(start, page_limit(limit)))
         return RowPage(items=tuple(items), total=found.num_rows, next=next_page(start + len(items), found.num_rows))
+
+    def weakest_rows(self, caller: Caller, run_id: str, *, limit: int = 10) -> tuple[RowResult, ...]:
+        """Rows whose primary score failed, then those with the worst one; none where it has no score a row.
+
+        Raises:
+            NotFoundError: The project has no such run, or its rows are gone.
+        """
+        caller.require(Permission.EVALUATIONS_READ)
+        run = self._required(caller, run_id)
+        metric, table = run.primary_metric, self._reader.table(caller.scope, run)
+        if metric is None or table is None or metric.measure == "auc":
+            return ()
+        found = rows.weakest(table, metric.scorer, page_limit(limit), lower_is_better=metric.lower_is_better)
+        return tuple(rows.to_results(found))
 
     def sweep(self) -> int:
         """End the runs whose driver went silent: for the worker. Returns how many."""

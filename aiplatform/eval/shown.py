@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from typing import Any, Final
 
 from aiplatform.eval.model import MetricKind, MetricValue, Unit
 
@@ -62,9 +63,26 @@ def p_value(p: float | None) -> str:
     return f"< {_SMALLEST_P}" if p < _SMALLEST_P else f"{p:.3f}"
 
 
+def p_relation(p: float | None) -> str:
+    """`= 0.071`, `< 0.001`: what stands after a p in a sentence."""
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def metric(value: MetricValue) -> str:
     """`0.573 [0.513, 0.631]`, in the metric's unit."""
     return f"{number(value.value, value.unit)} {interval(value.low, value.high, value.unit)}".rstrip()
+
+
+def answer_text(value: Any) -> str:
+    """The answer that an evaluated row gave, as a person reads it: the text of common shapes, else JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        for key in ("answer", "text", "content", "output", "question", "query", "input"):
+            if isinstance(value.get(key), str) and value[key]:
+                return str(value[key])
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def is_in_points(kind: MetricKind) -> bool:

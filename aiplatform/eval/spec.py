@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,29 +24,37 @@ class _Section(BaseModel):
 
 
 class DataSpec(_Section):
-    """What to evaluate on: a registered data set version, or a file."""
+    """What to evaluate on: a registered data set version, files, or what a search of traces finds."""
 
     dataset: str | None = None
     """`name@version` of a registered data set."""
 
     path: str | None = None
-    """Parquet, JSONL or CSV file, beside the specification or absolute."""
+    """Parquet, JSONL or CSV: a file, a folder of them or a pattern, beside the specification or absolute."""
+
+    traces: str | None = None
+    """Search of traces, `kind:llm score.relevance<0.5`; each trace is a row with `input`, `output` and `trace_id`."""
+
+    expected: str | None = None
+    """Of traces: name of the score whose value is the expected answer, or `output` for the answer that was given."""
 
     columns: dict[str, str] = {}
     """Which column is what, where names differ: `input: question`."""
 
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Take the first rows only."""
+    """Take the first rows only; of traces the newest, 1,000 by default."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSpec:
-        if (self.dataset is None) == (self.path is None):
-            raise ValueError("give either `dataset` or `path`")
+        if [self.dataset, self.path, self.traces].count(None) != 2:
+            raise ValueError("give one of `dataset`, `path` and `traces`")
+        if self.expected is not None and self.traces is None:
+            raise ValueError("`expected` goes with `traces`; of other data say `columns: {expected: ...}`")
         return self
 
 
 class ModelSpec(_Section):
-    """What answers: a function, or an OpenAI-compatible endpoint. Without one, the data hold the answers."""
+    """What answers: a function, an endpoint, or a registered version. Without one, the data hold the answers."""
 
     function: Annotated[str, Field(pattern=_OBJECT)] | None = None
     """`module:function`, called with a row's input; `module:Class` is made once a worker."""
@@ -57,16 +65,25 @@ class ModelSpec(_Section):
     endpoint: str | None = None
     """Name of the model at the endpoint."""
 
+    protocol: Literal["openai", "inference"] = "openai"
+    """What the endpoint speaks: OpenAI's chat completions, or the Open Inference Protocol."""
+
     url: str | None = None
-    """Address of the endpoint up to `/v1`; by default the platform's own."""
+    """Address of the endpoint: OpenAI's up to `/v1`, the other's before `/v2`; by default the platform's own."""
+
+    input_name: str = "input"
+    """Open Inference Protocol: the tensor of inputs that are no dictionary."""
+
+    registered: str | None = None
+    """Registered version that the workers load: `qa@3`, `qa@champion`, `models:/qa/3`."""
 
     version: str = ""
     """Registered version that this is, for the record: `qa@3`."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> ModelSpec:
-        if (self.function is None) == (self.endpoint is None):
-            raise ValueError("give either `function` or `endpoint`")
+        if [self.function, self.endpoint, self.registered].count(None) != 2:
+            raise ValueError("give one of `function`, `endpoint` and `registered`")
         return self
 
 
@@ -81,8 +98,14 @@ class EvalSpec(_Section):
 
     data: DataSpec
     model: ModelSpec | None = None
-    scorers: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names of built-in scorers (`hit@1`, `citation`) or `module:function`."""
+    scorers: tuple[str, ...] = ()
+    """Names of built-in or installed scorers (`hit@1`, `citation`) or `module:function`."""
+
+    metrics: tuple[str, ...] = ()
+    """Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu(tokenize='zh')`."""
+
+    keep_rows: bool = True
+    """Whether row results are stored; without them, runs are compared by their metrics alone."""
 
     slices: tuple[str, ...] = ()
     """Columns whose values make slices."""
@@ -103,8 +126,17 @@ class EvalSpec(_Section):
     in_flight: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Model calls of a worker at a time; by default 8 for async functions and endpoints, else 1."""
 
+    mlflow: bool = True
+    """Whether the run is logged to MLflow too, in the experiment `evaluations`."""
+
     working_dir: str | None = None
     """Artifact path of a zip with the code, where the platform starts the run."""
+
+    @model_validator(mode="after")
+    def _something_to_score_by(self) -> EvalSpec:
+        if not self.scorers and not self.metrics:
+            raise ValueError("give `metrics` or `scorers`")
+        return self
 
 
 def parse_spec(document: Mapping[str, Any] | None) -> EvalSpec:
@@ -119,11 +151,20 @@ def parse_spec(document: Mapping[str, Any] | None) -> EvalSpec:
         first = error.errors()[0]
         raise InvalidError(
             N_("The evaluation specification is wrong at {field!r}: {problem}."),
-            hint=N_("A specification needs `name`, `data` and `scorers`."),
+            hint=N_("A specification needs `name`, `data`, and `metrics` or `scorers`."),
             reason="evaluation.spec",
             field=".".join(str(part) for part in first["loc"]) or "specification",
             problem=first["msg"],
         ) from None
+
+
+def spec_schema() -> dict[str, Any]:
+    """The JSON schema of a specification, for editors and for other tools that write one."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **EvalSpec.model_json_schema(),
+        "title": "aiplatform evaluation",
+    }
 
 
 def load_spec(path: Path) -> EvalSpec:
@@ -146,7 +187,7 @@ def load_spec(path: Path) -> EvalSpec:
     if not isinstance(document, Mapping):
         raise InvalidError(
             N_("The specification {path!r} holds no fields."),
-            hint=N_("A specification needs `name`, `data` and `scorers`."),
+            hint=N_("A specification needs `name`, `data`, and `metrics` or `scorers`."),
             reason="evaluation.spec",
             path=str(path),
         )

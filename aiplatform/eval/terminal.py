@@ -13,6 +13,7 @@ from rich.text import Text
 from aiplatform.core.i18n import DEFAULT_LOCALE, N_, translate
 from aiplatform.eval import shown
 from aiplatform.eval.model import (
+    CORRECTION_NAMES,
     OUTCOME_NAMES,
     RUN_STATUS_NAMES,
     STATUS_NAMES,
@@ -20,11 +21,14 @@ from aiplatform.eval.model import (
     EvaluationRun,
     ForestRow,
     GateResult,
+    Leaderboard,
+    Message,
     MetricComparison,
     MetricValue,
     Outcome,
     SliceComparison,
     Status,
+    message,
 )
 
 _STATUS_STYLES: Final = {
@@ -75,6 +79,35 @@ def _gate_line(gate: GateResult, locale: str) -> Text:
     line = Text.assemble((mark, style), "  ", (gate.name, "bold"), ": ", translate(OUTCOME_NAMES[gate.outcome], locale))
     stopped = gate.stopped_by
     return line if stopped is None else line.append(f"  {stopped.detail.localized(locale)}", style="dim")
+
+
+def leaderboard_view(board: Leaderboard, locale: str = DEFAULT_LOCALE) -> RenderableType:
+    """Runs in the order of the first metric, with the ranks that they keep when the rows are drawn anew."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column(translate(N_("rank"), locale), justify="right", no_wrap=True)
+    table.add_column(translate(N_("version"), locale))
+    for name in board.metrics:
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in board.entries:
+        cells = (shown.UNKNOWN if one is None else shown.metric(one) for one in entry.metrics)
+        version = Text.assemble((entry.name, "bold"), f"  {entry.label}" if entry.label else "")
+        table.add_row(Text(f"{entry.band}{' =' if entry.is_tied else ''}"), version, *cells)
+    said = [*board.marks, *board.left_out, leaderboard_note(board)]
+    return Group(table, Text(""), *(Text(each.localized(locale), style="dim") for each in said))
+
+
+def leaderboard_note(board: Leaderboard) -> Message:
+    """What the ranks of a leaderboard are worth."""
+    level = f"{board.level * 100:g}"
+    if not board.n:
+        return message(N_("= marks runs that are not told apart: their {level} % intervals overlap."), level=level)
+    return message(
+        N_(
+            "= marks runs that are not told apart: {level} % rank bands of draws over {n} rows that all of them scored."
+        ),
+        level=level,
+        n=f"{board.n:,}",
+    )
 
 
 def gate_view(gate: GateResult, locale: str = DEFAULT_LOCALE) -> RenderableType:
@@ -143,12 +176,18 @@ def _metric_table(comparison: Comparison, metric: MetricComparison, locale: str)
     widest = max(cell_len(_difference(row, metric)) for row in metric.rows)
     table.add_column("")
     table.add_column(metric.name, justify="right", no_wrap=True)
-    table.add_column(translate(N_("difference, 95 % interval"), locale), min_width=widest)
-    table.add_column(translate(N_("p (Holm)"), locale), justify="right", no_wrap=True)
+    table.add_column(_interval_head(comparison, locale), min_width=widest)
+    correction = translate(CORRECTION_NAMES[comparison.options.correction], locale)
+    table.add_column(f"p ({correction})", justify="right", no_wrap=True)
     table.add_column("")
     for row in metric.rows:
         table.add_row(*_cells(row, metric, locale))
     return Group(Text(title, style="dim"), table)
+
+
+def _interval_head(comparison: Comparison, locale: str) -> str:
+    level = f"{comparison.options.level * 100:g}"
+    return translate(N_("difference, {level} % interval"), locale).format(level=level)
 
 
 def _cells(row: ForestRow, metric: MetricComparison, locale: str) -> tuple[RenderableType, ...]:
@@ -156,7 +195,7 @@ def _cells(row: ForestRow, metric: MetricComparison, locale: str) -> tuple[Rende
     value = shown.number(row.value, metric.unit)
     if row.status is Status.BASELINE:
         return name, value, Text(translate(STATUS_NAMES[row.status], locale), style="dim"), shown.UNKNOWN, ""
-    return name, value, _difference(row, metric), shown.p_value(row.p_holm), _status(row, locale)
+    return name, value, _difference(row, metric), shown.p_value(row.p_adjusted), _status(row, locale)
 
 
 def _difference(row: ForestRow, metric: MetricComparison) -> str:
@@ -169,7 +208,9 @@ def _difference(row: ForestRow, metric: MetricComparison) -> str:
 
 def _status(row: ForestRow, locale: str) -> Text:
     word = translate(STATUS_NAMES[row.status], locale)
-    if row.status is Status.OPEN and row.needed_rows:
+    if row.too_few:
+        word = translate(N_("{status}: too few rows"), locale).format(status=word)
+    elif row.status is Status.OPEN and row.needed_rows:
         word = translate(N_("{status}: about {rows} rows would settle it"), locale).format(
             status=word, rows=f"{row.needed_rows:,}"
         )
@@ -181,7 +222,7 @@ def _slice_table(comparison: Comparison, slices: list[SliceComparison], locale: 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(translate(N_("slice"), locale), no_wrap=True)
     table.add_column(translate(N_("n"), locale), justify="right", no_wrap=True)
-    table.add_column(translate(N_("difference, 95 % interval"), locale), no_wrap=True)
+    table.add_column(_interval_head(comparison, locale), no_wrap=True)
     table.add_column("")
     for part in slices:
         table.add_row(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from aiplatform.core.i18n import N_
 from aiplatform.eval import shown
 from aiplatform.eval.model import (
+    Correction,
     DataRef,
     ForestRow,
     GateResult,
@@ -21,12 +22,26 @@ from aiplatform.eval.model import (
 
 
 def verdict(
-    primary: MetricComparison, slices: Sequence[SliceComparison], gates: Sequence[GateResult], data: DataRef
+    primary: MetricComparison,
+    slices: Sequence[SliceComparison],
+    gates: Sequence[GateResult],
+    data: DataRef,
+    *,
+    correction: Correction = Correction.HOLM,
+    marks: tuple[Message, ...] = (),
 ) -> Verdict:
     """What a comparison comes to.
 
     A version may be promoted where it is established to be better on the primary metric and passes its gate, if there
     is one. Of several, the one with the largest difference.
+
+    Args:
+        primary: The metric that decides.
+        slices: The same metric on parts of the rows.
+        gates: What became of the gate on each candidate.
+        data: What was evaluated on.
+        correction: Of the p values.
+        marks: What makes a forced comparison one of unlike things.
     """
     baseline = next(row for row in primary.rows if row.status is Status.BASELINE)
     candidates = [row for row in primary.rows if row.status is not Status.BASELINE]
@@ -35,14 +50,19 @@ def verdict(
     allowed = [row for row in better if outcomes.get(row.run_id, Outcome.PASS) is Outcome.PASS]
     best = next(iter(allowed), next(iter(better), None))
     headline: list[Message] = []
+    if marks:
+        headline.append(message(N_("Forced, so not like with like.")))
     if best is not None:
         headline.append(_about_best(best, baseline, primary, promoted=best in allowed))
     headline += _about_rest(candidates, best, baseline)
-    details = [_basis(primary, data), *_reasons(primary, candidates, best)]
+    details = [*marks, _basis(primary, data), *_reasons(primary, candidates, best, correction)]
     details += _gate_reasons(candidates, gates, best)
-    details += _slice_warnings(slices, candidates)
+    details += [*_slice_warnings(slices, candidates), *contradictions(primary, slices)]
     return Verdict(
-        headline=tuple(headline), details=tuple(details), promote=best.run_id if best is not None and allowed else None
+        headline=tuple(headline),
+        details=tuple(details),
+        promote=best.run_id if best is not None and allowed else None,
+        marks=marks,
     )
 
 
@@ -86,7 +106,9 @@ def _about_rest(candidates: Sequence[ForestRow], best: ForestRow | None, baselin
         one, many = N_("{names} is worse than {baseline}."), N_("{names} are worse than {baseline}.")
         said.append(message(one if len(worse) == 1 else many, names=worse, baseline=baseline.name))
     if best is None:
-        if worse:
+        if candidates and all(row.too_few or row.difference is None for row in candidates):
+            said.append(message(N_("There is too little data for a verdict.")))
+        elif worse:
             said.append(message(N_("Nothing is established to be better.")))
         else:
             said.append(message(N_("No difference to {baseline} is established."), baseline=baseline.name))
@@ -100,36 +122,61 @@ def _basis(metric: MetricComparison, data: DataRef) -> Message:
     )
 
 
-def _reasons(metric: MetricComparison, candidates: Sequence[ForestRow], best: ForestRow | None) -> list[Message]:
+def _reasons(
+    metric: MetricComparison, candidates: Sequence[ForestRow], best: ForestRow | None, correction: Correction
+) -> list[Message]:
     """The numbers behind the headline; those of every version stand in the table below it."""
     said: list[Message] = []
     for row in candidates:
         if row.difference is None:
             said.append(message(N_("{name} shares too few scored rows to be compared."), name=row.name))
+        elif row.too_few:
+            said.append(_too_few(row))
         elif row is best or len(candidates) == 1:
-            said.append(_difference(row, metric))
-        elif row.status is Status.OPEN and row.needed_rows:
-            said.append(
-                message(N_("About {rows} rows would settle {name}."), name=row.name, rows=f"{row.needed_rows:,}")
-            )
+            said += [_difference(row, metric, correction), *_power(row, metric)]
+        elif row.status is Status.OPEN:
+            said += _power(row, metric, named=True)
     return said
 
 
-def _difference(row: ForestRow, metric: MetricComparison) -> Message:
+def _too_few(row: ForestRow) -> Message:
+    if row.test == "clustered_t":
+        return message(N_("{name} has too few clusters to be judged, whatever its rows say."), name=row.name)
+    return message(N_("{name} shares {n} rows with the baseline: too few to judge."), name=row.name, n=f"{row.n:,}")
+
+
+def _difference(row: ForestRow, metric: MetricComparison, correction: Correction) -> Message:
     in_points, unit = metric.in_points, metric.unit
-    fields = {
-        "name": row.name,
-        "difference": shown.difference(row.difference, in_points=in_points, unit=unit),
-        "interval": shown.difference_interval(row.difference_low, row.difference_high, in_points=in_points, unit=unit),
-        "p": _relation(row.p_holm),
-    }
-    if row.status is Status.OPEN and row.needed_rows:
-        text = N_(
-            "{name} differs by {difference} {interval}, p {p} after Holm's correction: about {rows} rows would "
-            "settle it with 80 % power."
+    text = (
+        N_("{name} differs by {difference} {interval}, p {p} after Holm's correction.")
+        if correction is Correction.HOLM
+        else N_("{name} differs by {difference} {interval}, p {p} after Benjamini and Hochberg's correction.")
+    )
+    return message(
+        text,
+        name=row.name,
+        difference=shown.difference(row.difference, in_points=in_points, unit=unit),
+        interval=shown.difference_interval(row.difference_low, row.difference_high, in_points=in_points, unit=unit),
+        p=shown.p_relation(row.p_adjusted),
+    )
+
+
+def _power(row: ForestRow, metric: MetricComparison, *, named: bool = False) -> list[Message]:
+    """What the rows can establish and how many would settle it, where nothing is established."""
+    said: list[Message] = []
+    if row.status is not Status.OPEN:
+        return said
+    if row.needed_rows:
+        text = N_("About {rows} rows would settle {name}.") if named else N_("About {rows} rows would settle it.")
+        said.append(message(text, name=row.name, rows=f"{row.needed_rows:,}"))
+    if row.detectable is not None and not named:
+        text = (
+            N_("Rows as these find a difference from {size} points on, with 80 % power.")
+            if metric.in_points
+            else N_("Rows as these find a difference from {size} on, with 80 % power.")
         )
-        return message(text, **fields, rows=f"{row.needed_rows:,}")
-    return message(N_("{name} differs by {difference} {interval}, p {p} after Holm's correction."), **fields)
+        said.append(message(text, size=shown.size(row.detectable, in_points=metric.in_points, unit=metric.unit)))
+    return said
 
 
 def _gate_reasons(
@@ -168,9 +215,47 @@ def _slice_warnings(slices: Sequence[SliceComparison], candidates: Sequence[Fore
     ]
 
 
-def _relation(p: float | None) -> str:
-    shown_p = shown.p_value(p)
-    return shown_p if shown_p.startswith("<") else f"= {shown_p}"
+def contradictions(metric: MetricComparison, slices: Sequence[SliceComparison]) -> list[Message]:
+    """Where the whole says one thing and its parts another (Simpson), or what was paired and what was not."""
+    said: list[Message] = []
+    baseline = next(row for row in metric.rows if row.status is Status.BASELINE)
+    for row in metric.rows:
+        if row.status is Status.BASELINE or not row.difference:
+            continue
+        own = None if row.value is None or baseline.value is None else row.value - baseline.value
+        if own and own * row.difference < 0:
+            said.append(
+                message(
+                    N_("Over all its rows {name} lies above {baseline}, below it on the rows that both scored.")
+                    if own > 0
+                    else N_("Over all its rows {name} lies below {baseline}, above it on the rows that both scored."),
+                    name=row.name,
+                    baseline=baseline.name,
+                )
+            )
+        said += [
+            message(
+                N_("{name} differs one way on the whole, and the other way in every slice of {column} (Simpson)."),
+                name=row.name,
+                column=column,
+            )
+            for column in _turned(row, slices)
+        ]
+    return said
+
+
+def _turned(row: ForestRow, slices: Sequence[SliceComparison]) -> list[str]:
+    """Columns whose every slice differs the other way than the whole."""
+    by_column: dict[str, list[float | None]] = {}
+    for part in slices:
+        if part.run_id == row.run_id:
+            by_column.setdefault(part.column, []).append(part.row.difference)
+    whole = row.difference or 0.0
+    return [
+        column
+        for column, found in by_column.items()
+        if len(found) > 1 and all(each is not None and each * whole < 0 for each in found)
+    ]
 
 
 def _names(rows: Iterable[ForestRow]) -> tuple[str, ...]:

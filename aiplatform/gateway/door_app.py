@@ -56,7 +56,10 @@ class Door:
         if not os.environ.get(GRPC_VARIABLE):
             return None
         methods = otlp_methods(services.otlp_entries)
-        return GrpcDoor(methods, services.tenancy.authenticator, max_body_bytes=services.max_otlp_bytes)
+        tenancy = services.tenancy
+        return GrpcDoor(
+            methods, tenancy.authenticator, max_body_bytes=services.max_otlp_bytes, admission=tenancy.admission
+        )
 
     async def _live(self, receive: Receive, send: Send) -> None:
         grpc_door = self._grpc_door()
@@ -72,4 +75,7 @@ class Door:
 
 def build_door(services: Services) -> ASGIApp:
     """The application, behind authentication."""
-    return StatusBodies(AuthenticationMiddleware(Door(services), services.tenancy.authenticator, services.settings))
+    tenancy = services.tenancy
+    return StatusBodies(
+        AuthenticationMiddleware(Door(services), tenancy.authenticator, services.settings, admission=tenancy.admission)
+    )

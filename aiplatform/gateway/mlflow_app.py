@@ -6,7 +6,7 @@ from starlette.types import ASGIApp
 
 from aiplatform.gateway.rooms import read_seal
 from aiplatform.gateway.services import Services
-from aiplatform.registry.mlflow_app import MlflowStore, build_mlflow_app, mlflow_database_url
+from aiplatform.registry.mlflow_app import MlflowStore, build_mlflow_app, mlflow_artifacts_url, mlflow_database_url
 from aiplatform.tenancy.middleware import AuthenticationMiddleware
 from aiplatform.tracing.mlflow_traces import MlflowTraces
 
@@ -16,11 +16,12 @@ def build_mlflow(services: Services) -> ASGIApp:
     settings = services.settings
     store = MlflowStore(
         database_url=mlflow_database_url(settings.database_url),
-        artifacts_url=f"{settings.artifacts_url.rstrip('/')}/_mlflow",  # no tenant's id begins like this
+        artifacts_url=mlflow_artifacts_url(settings.artifacts_url),
     )
 
     def protect(app: ASGIApp) -> ASGIApp:
-        return AuthenticationMiddleware(app, services.tenancy.authenticator, settings)
+        tenancy = services.tenancy
+        return AuthenticationMiddleware(app, tenancy.authenticator, settings, admission=tenancy.admission)
 
     traces = MlflowTraces(services.traces, services.database)
     return build_mlflow_app(

@@ -53,7 +53,13 @@ def build_platform(rooms: Rooms) -> FastAPI:
     )
     ui = build_ui(rooms.for_pages())
     attach(app, [health.build_routes(app, rooms.database), *_routes(rooms, ui)])
-    secure(app, rooms.tenancy.authenticator, rooms.settings, error_page=ui.error_page)
+    secure(
+        app,
+        rooms.tenancy.authenticator,
+        rooms.settings,
+        error_page=ui.error_page,
+        admission=rooms.tenancy.admission,
+    )
     # Added last, it stands outermost: what the authentication layer answers is rewritten too.
     app.add_middleware(StatusBodies)
     return app

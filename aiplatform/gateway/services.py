@@ -85,7 +85,7 @@ class Services:
     def otlp_entries(self) -> tuple[SignalEntry, ...]:
         """What takes OTLP's requests, one a signal, by HTTP and by gRPC."""
         projects = ProjectChoice(self.tenancy.directory)
-        return tuple(SignalEntry(self.traces, signal, projects) for signal in SIGNALS)
+        return tuple(SignalEntry(self.traces, signal, projects, self.tenancy.admission) for signal in SIGNALS)
 
     @cached_property
     def deployment_store(self) -> DeploymentStore:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aiplatform.client.credentials import KEY_FILE_VARIABLE
 from aiplatform.core.hooks import hookimpl, load_installed, plugin_manager
+from aiplatform.gateway.deletion import DeletionPlugin
 from aiplatform.gateway.leases import Lease
 from aiplatform.gateway.rooms import Rooms
 from aiplatform.gateway.service_key import refresh_service_key
@@ -50,6 +51,7 @@ def build_worker(rooms: Rooms, *, holder: str) -> Worker:
     reconciler = Reconciler(rooms.deployment_store, RayModelCluster(rooms.door_keys))
     for plugin in (
         PlatformPlugin(rooms),
+        DeletionPlugin(rooms),
         rooms.tenancy,
         rooms.traces,
         ServePlugin(rooms.deployment_store, reconciler),

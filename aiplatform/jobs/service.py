@@ -9,6 +9,7 @@ from typing import Final
 
 from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.errors import AIPlatformError, ConflictError, NotFoundError, PermissionDeniedError
+from aiplatform.core.hooks import hookimpl
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
@@ -193,6 +194,17 @@ class Jobs:
                 self._watch_one(stored)
             except AIPlatformError:
                 logger.warning("a job could not be watched", exc_info=True, extra={"job_id": stored.job.job_id})
+
+    @hookimpl
+    def delete_scope(self, scope: Scope) -> None:
+        """Stop the jobs of a tenant, or of one project of it, and take their keys back."""
+        for stored in self._store.open_in(scope):
+            job_id = stored.job.job_id
+            if not stored.job.state.is_final:
+                self._cluster.runner.stop(job_id)
+            if stored.key_id is not None:
+                self._keys.revoke(stored.scope, stored.key_id)
+            self._secrets.remove(job_id)
 
     def periodic(self) -> Sequence[tuple[str, float, Callable[[], None]]]:
         """The worker's share: (name, seconds between two runs, what to do)."""

@@ -72,6 +72,12 @@ class JobStore:
         with self._database.system("watch jobs", write=False) as tx:
             return [_stored(row._mapping) for row in tx.execute(statement)]
 
+    def open_in(self, scope: Scope) -> list[StoredJob]:
+        """Jobs of a tenant, or of one project of it, that have not ended, and ended ones whose key still lives."""
+        statement = select(table).where(table.c.state.in_(_OPEN) | table.c.key_id.is_not(None))
+        with self._database.read(scope) as tx:
+            return [_stored(row._mapping) for row in tx.execute(statement)]
+
     def observe(self, scope: Scope, job_id: str, seen: Observation) -> None:
         """Keep what the cluster says. A job that has ended stays as it ended."""
         statement = (

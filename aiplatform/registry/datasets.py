@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow
@@ -12,7 +13,7 @@ from sqlalchemy import RowMapping, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from aiplatform.core.clock import Clock, SystemClock
-from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError, TransientError
+from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError, TooLargeError, TransientError
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.core.scope import Scope
@@ -25,6 +26,7 @@ from aiplatform.registry.model import (
     check_name,
     parse_reference,
 )
+from aiplatform.registry.version_changes import RowFate, VersionChanges, changes_of, key_column
 from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.storage.database import Database
 from aiplatform.storage.tables.registry import dataset_versions as table
@@ -32,6 +34,10 @@ from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
 
 MAX_ROWS: Final = 1000
+MAX_COMPARED_ROWS: Final = 100_000
+MAX_COMPARED_BYTES: Final = 64 * 2**20
+"""Of each version, up to which two are compared in the platform's own process."""
+
 CHUNK_BYTES: Final = 1 << 20
 _ATTEMPTS: Final = 5
 
@@ -160,6 +166,64 @@ class Datasets:
             found = _slice(pq.ParquetFile(stream), offset, limit)
         rows = tuple({key: json_cell(value) for key, value in row.items()} for row in found)
         return RowPage(columns=version.columns, rows=rows, offset=offset, num_rows=version.num_rows)
+
+    def changes(
+        self,
+        caller: Caller,
+        before: str,
+        after: str,
+        *,
+        fate: RowFate | None = None,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> VersionChanges:
+        """What became of the rows from one version to another.
+
+        Args:
+            caller: Who asks.
+            before: `name@1`.
+            after: `name@2`.
+            fate: Only rows that this became of; the counts are of all.
+            offset: Differing rows to pass over.
+            limit: How many to answer with.
+
+        Raises:
+            NotFoundError: There is no such version.
+            TooLargeError: A version holds too many rows or bytes to be compared at once.
+        """
+        versions = [self.get(caller, reference) for reference in (before, after)]
+        old, new = (self._all_rows(caller, version) for version in versions)
+        key = key_column(old, new)
+        found, same = changes_of(old, new, key)
+        count = Counter(row.fate for row in found)
+        asked = [row for row in found if fate is None or row.fate is fate]
+        old_columns, new_columns = ([column.name for column in version.columns] for version in versions)
+        return VersionChanges(
+            before=versions[0].reference,
+            after=versions[1].reference,
+            key=key,
+            added=count[RowFate.ADDED],
+            removed=count[RowFate.REMOVED],
+            changed=count[RowFate.CHANGED],
+            same=same,
+            added_columns=tuple(name for name in new_columns if name not in old_columns),
+            removed_columns=tuple(name for name in old_columns if name not in new_columns),
+            items=tuple(asked[offset : offset + limit]),
+        )
+
+    def _all_rows(self, caller: Caller, version: DatasetVersion) -> Sequence[Mapping[str, Any]]:
+        if version.num_rows > MAX_COMPARED_ROWS or version.size_bytes > MAX_COMPARED_BYTES:
+            raise TooLargeError(
+                N_("{reference!r} is too large to be compared here: {num_rows} rows, {size} bytes."),
+                hint=N_("Download both versions and compare them yourself."),
+                reason="registry.too_large_to_compare",
+                reference=version.reference,
+                num_rows=version.num_rows,
+                size=version.size_bytes,
+            )
+        with self._files.open(caller.scope, version.artifact_path) as stream:
+            found = pq.ParquetFile(stream).read().to_pylist()
+        return [{name: json_cell(value) for name, value in row.items()} for row in found]
 
     def _added(self, scope: Scope, name: str, digest: str, row: Mapping[str, Any], after: int | None) -> DatasetVersion:
         of_name = table.c.name == name

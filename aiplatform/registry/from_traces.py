@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.parquet as pq
 
@@ -109,6 +109,23 @@ class TraceCollector:
             if page is None:
                 break
         return Chosen(trace_ids=tuple(reversed(found[:MAX_TRACES])), is_bounded=page is not None)
+
+    def rows(self, caller: Caller, choice: TraceChoice, *, expected: str | None = None) -> list[dict[str, Any]]:
+        """Traces as rows without making a data set of them: what is asked, answered and expected, and by which trace.
+
+        Args:
+            caller: Who reads them.
+            choice: Which traces.
+            expected: Name of the score whose value is the expected answer, or `output` for the answer that was given.
+
+        Raises:
+            InvalidError: An id is none, or the query cannot be understood.
+            NotFoundError: A trace is not in the project.
+            TooLargeError: Too many traces.
+        """
+        chosen = self.choose(caller, choice)
+        examples = self._traces.examples.of(caller.scope, chosen.trace_ids)
+        return [trace_rows.full_row_of(each, expected) for each in examples]
 
     def add(
         self,

@@ -67,6 +67,11 @@ def mlflow_database_url(platform_database_url: str) -> str:
     return plain.render_as_string(hide_password=False)
 
 
+def mlflow_artifacts_url(platform_artifacts_url: str) -> str:
+    """Folder or fsspec address of MLflow's files beside the tenants' own: no tenant's id begins like this."""
+    return f"{platform_artifacts_url.rstrip('/')}/_mlflow"
+
+
 def build_mlflow_app(
     store: MlflowStore,
     *,

@@ -39,6 +39,10 @@ class MlflowRest:
         self._http = http
         self._headers = headers
 
+    def close(self) -> None:
+        """Give connections back; not where they are shared with other callers."""
+        self._http.close()
+
     def get(self, path: str, **params: Any) -> dict[str, Any]:
         """The JSON answer of one reading call, such as `runs/get`."""
         return self._json("GET", path, params={key: value for key, value in params.items() if value is not None})

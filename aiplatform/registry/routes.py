@@ -14,6 +14,7 @@ from aiplatform.registry.experiments import DEFAULT_POINTS, Experiments
 from aiplatform.registry.lineage import LineageGraph, Node, NodeKind
 from aiplatform.registry.model import Lineage, NewModelVersion
 from aiplatform.registry.models import Models
+from aiplatform.registry.version_changes import RowFate
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
 
@@ -141,6 +142,20 @@ def _add_datasets(routes: Routes, datasets: Datasets) -> None:
     ) -> Answer:
         """Some rows of a version."""
         return asdict(datasets.rows(caller, f"{name}@{version}", offset=offset, limit=limit))
+
+    @routes.get("/api/v1/datasets/{name}/changes", permission=Permission.DATASETS_READ)
+    def get_dataset_changes(
+        name: str,
+        caller: CallerDep,
+        before: Annotated[int, Query(ge=1)],
+        after: Annotated[int, Query(ge=1)],
+        fate: RowFate | None = None,
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    ) -> Answer:
+        """What became of the rows from one version to another; changed ones first."""
+        found = datasets.changes(caller, f"{name}@{before}", f"{name}@{after}", fate=fate, offset=offset, limit=limit)
+        return asdict(found)
 
 
 def _add_models(routes: Routes, models: Models) -> None:

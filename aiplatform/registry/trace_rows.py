@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +34,22 @@ def row_of(example: Example, expected: str | None) -> dict[str, str | None]:
         "output": example.output,
         "expected": example.output if expected == OUTPUT else _said(example, expected),
         "trace_id": example.trace.trace_id,
+    }
+
+
+def full_row_of(example: Example, expected: str | None) -> dict[str, Any]:
+    """A trace as a row to evaluate: as `row_of`, with what else is known of it; the trace's id is the row's."""
+    trace = example.trace
+    newest = {score.name: score.value for score in reversed(example.scores)}
+    return {
+        "row_id": trace.trace_id,
+        **row_of(example, expected),
+        "name": trace.name,
+        "latency_ms": trace.duration_ns / 1e6,
+        "session_id": trace.session_id,
+        "user_id": trace.user_id,
+        "models": [*trace.models],
+        "scores": newest,
     }
 
 

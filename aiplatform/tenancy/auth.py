@@ -11,16 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 from anyio import CapacityLimiter, to_thread
 
 from aiplatform.core.clock import Clock, SystemClock
-from aiplatform.core.errors import AIPlatformError, NotFoundError
+from aiplatform.core.errors import AIPlatformError, NotFoundError, PermissionDeniedError
 from aiplatform.core.i18n import N_
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.credentials import Credential, credential_of, refused
 from aiplatform.tenancy.keys import KEY_PURPOSE, digest
+from aiplatform.tenancy.limits import NO_LIMITS, Limits
 from aiplatform.tenancy.lookup import Standing, find_standing, touch_key
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.policy import effective_role
@@ -113,6 +115,7 @@ class Authenticator:
 
         Raises:
             UnauthenticatedError: The credential opens nothing.
+            PermissionDeniedError: Its tenant is suspended.
             NotFoundError: There is no such project for it.
         """
         now_ns = self._clock.now_ns()
@@ -124,6 +127,9 @@ class Authenticator:
             if standing is None:
                 self._drop(credential)
                 raise refused()
+            if standing.is_suspended:
+                self._drop(credential)
+                raise suspended(standing.tenant_id)
             caller = _caller(standing, credential)
             self._remember(credential, caller, standing, now_ns, generation)
         finally:
@@ -176,6 +182,16 @@ class Authenticator:
             logger.warning("the last use of a key was not recorded", extra={"key_id": standing.key_id})
 
 
+def suspended(tenant_id: str) -> PermissionDeniedError:
+    """The error of everybody in a tenant that is suspended."""
+    return PermissionDeniedError(
+        N_("The tenant {name!r} is suspended."),
+        hint=N_("Its data stay as they are. A platform admin can resume it: aiplatform tenants resume {name}"),
+        reason="tenant.suspended",
+        name=tenant_id,
+    )
+
+
 def unknown_project(name: str) -> NotFoundError:
     """The one error for every project that a key cannot reach: whether another tenant has it is not told."""
     return NotFoundError(
@@ -199,7 +215,15 @@ def _caller(standing: Standing, credential: Credential) -> Caller:
         owner=standing.owner,
         is_project_bound=standing.bound_project_id is not None,
         project_ids=allowed,
+        limits=_limits(standing, credential),
     )
+
+
+def _limits(standing: Standing, credential: Credential) -> Limits:
+    # Whoever looks at pages takes nothing away from the tenant's programs.
+    if credential.is_session and standing.limits is not NO_LIMITS:
+        return replace(standing.limits, requests_per_minute=None, concurrent_requests=None)
+    return standing.limits
 
 
 def _project(allowed: tuple[str, ...], credential: Credential) -> str:

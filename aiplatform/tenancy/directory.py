@@ -28,7 +28,7 @@ OWNER_EMAIL: Final = "owner@localhost"
 MAX_NAME_CHARACTERS: Final = 200
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
 _PLATFORM: Final = "service:platform"
-_ADMINS: Final = frozenset({Role.ADMIN, Role.PLATFORM_ADMIN})
+ADMINS: Final = frozenset({Role.ADMIN, Role.PLATFORM_ADMIN})
 
 
 class Directory:
@@ -63,10 +63,10 @@ class Directory:
             ConflictError: There is such a tenant.
         """
         check_name(tenant_id, N_("tenant"))
-        email = _checked_email(admin_email or f"admin@{tenant_id}")
+        email = checked_email(admin_email or f"admin@{tenant_id}")
         try:
             with self._database.transaction(Scope(tenant_id=tenant_id)) as tx:
-                made = self._found(tx, _checked_name(name or tenant_id), email, Role.ADMIN, caller.principal)
+                made = self._found(tx, checked_name(name or tenant_id), email, Role.ADMIN, caller.principal)
         except IntegrityError:
             raise _exists(N_("There is a tenant {name!r} already."), tenant_id) from None
         return made
@@ -87,13 +87,14 @@ class Directory:
             return None
         with self._database.transaction(Scope(tenant_id=DEFAULT_TENANT)) as tx:
             self._ensure_owner(tx)
-            return make_key(tx, _first_key(OWNER_EMAIL, Role.PLATFORM_ADMIN, _PLATFORM), self._clock.now_ns())
+            return make_key(tx, first_key(OWNER_EMAIL, Role.PLATFORM_ADMIN, _PLATFORM), self._clock.now_ns())
 
-    def projects(self, caller: Caller) -> list[Project]:
-        """The projects that the caller can work in, by id."""
+    def projects(self, caller: Caller, *, deleted: bool = False) -> list[Project]:
+        """The projects that the caller can work in, by id; or those that are deleted and not yet gone."""
         with self._database.read(caller.tenant_scope) as tx:
             found = store.projects_of(tx)
-        return [one for one in found if not caller.is_project_bound or one.project_id == caller.project_id]
+        shown = [one for one in found if (one.delete_after_ns is not None) == deleted]
+        return [one for one in shown if not caller.is_project_bound or one.project_id == caller.project_id]
 
     def create_project(self, caller: Caller, project_id: str, *, name: str | None = None) -> Project:
         """Make a project.
@@ -104,7 +105,7 @@ class Directory:
         """
         check_name(project_id, N_("project"))
         now_ns = self._clock.now_ns()
-        project = Project(project_id=project_id, name=_checked_name(name or project_id), created_ns=now_ns)
+        project = Project(project_id=project_id, name=checked_name(name or project_id), created_ns=now_ns)
         try:
             with self._database.transaction(caller.tenant_scope) as tx:
                 store.insert_project(tx, project)
@@ -127,7 +128,7 @@ class Directory:
             ConflictError: It would leave the tenant without an admin.
         """
         policy.check_may_give(caller, role)
-        email = _checked_email(email)
+        email = checked_email(email)
         now_ns = self._clock.now_ns()
         with self._database.transaction(caller.tenant_scope) as tx:
             known = store.member_of(tx, email)
@@ -136,7 +137,7 @@ class Directory:
                 self._check_admin_stays(tx, known, role)
             member = Member(
                 email=email,
-                name=_checked_name(name or (known.name if known else email)),
+                name=checked_name(name or (known.name if known else email)),
                 role=role,
                 created_ns=known.created_ns if known else now_ns,
             )
@@ -170,7 +171,7 @@ class Directory:
         store.insert_project(tx, Project(project_id=DEFAULT_PROJECT, name=DEFAULT_PROJECT, created_ns=now_ns))
         store.put_member(tx, Member(email=email, name=email, role=role, created_ns=now_ns))
         record(tx, principal, "tenants.create", tenant.tenant_id, now_ns=now_ns, admin=email)
-        return NewTenant(tenant=tenant, admin_key=make_key(tx, _first_key(email, role, principal), now_ns))
+        return NewTenant(tenant=tenant, admin_key=make_key(tx, first_key(email, role, principal), now_ns))
 
     def _ensure_owner(self, tx: Transaction) -> None:
         owner = store.member_of(tx, OWNER_EMAIL)
@@ -181,9 +182,9 @@ class Directory:
             record(tx, _PLATFORM, "members.put", OWNER_EMAIL, now_ns=now_ns, role=str(member.role))
 
     def _check_admin_stays(self, tx: Transaction, member: Member, role: Role | None) -> None:
-        if member.role not in _ADMINS or role in _ADMINS:
+        if member.role not in ADMINS or role in ADMINS:
             return
-        if not any(other.role in _ADMINS for other in store.members_of(tx) if other.email != member.email):
+        if not any(other.role in ADMINS for other in store.members_of(tx) if other.email != member.email):
             raise ConflictError(
                 N_("{name!r} is the last admin here."),
                 hint=N_("Make somebody else an admin first."),
@@ -202,7 +203,8 @@ def unknown_tenant(tenant_id: str) -> NotFoundError:
     )
 
 
-def _first_key(email: str, role: Role, principal: str) -> KeyOrder:
+def first_key(email: str, role: Role, principal: str) -> KeyOrder:
+    """The key that a tenant's first admin gets."""
     return KeyOrder(kind=KeyKind.API, name="first key", owner=f"user:{email}", role=role, created_by=principal)
 
 
@@ -210,7 +212,12 @@ def _exists(message: str, name: str) -> ConflictError:
     return ConflictError(message, hint=N_("Choose another name."), reason="name.taken", name=name)
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """A name as people read it.
+
+    Raises:
+        InvalidError: It is empty, longer than 200 characters, or not printable.
+    """
     name = name.strip()
     if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
         raise InvalidError(
@@ -222,7 +229,12 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _checked_email(email: str) -> str:
+def checked_email(email: str) -> str:
+    """An e-mail address in lower case.
+
+    Raises:
+        InvalidError: It is none.
+    """
     email = email.strip().lower()
     if not _EMAIL.fullmatch(email):
         raise InvalidError(

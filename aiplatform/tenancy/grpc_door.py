@@ -21,6 +21,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from aiplatform.core.errors import AIPlatformError
 from aiplatform.core.i18n import negotiate
+from aiplatform.tenancy.admission import Admission
 from aiplatform.tenancy.auth import Authenticator
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
@@ -58,12 +59,21 @@ class GrpcDoor:
         methods: What it answers.
         authenticator: Finds callers.
         max_body_bytes: Bound of a request, before and after decompression.
+        admission: Counts calls against their tenant's limits.
     """
 
-    def __init__(self, methods: Iterable[GrpcMethod], authenticator: Authenticator, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        methods: Iterable[GrpcMethod],
+        authenticator: Authenticator,
+        *,
+        max_body_bytes: int,
+        admission: Admission | None = None,
+    ) -> None:
         self.methods = tuple(sorted(methods, key=lambda method: (method.service, method.name)))
         self._authenticator = authenticator
         self._max_body_bytes = max_body_bytes
+        self._admission = admission
         self._server: Any = None
 
     async def start(self, address: str) -> int:
@@ -83,7 +93,9 @@ class GrpcDoor:
         )
         for service, methods in groupby(self.methods, key=lambda method: method.service):
             handlers = {
-                method.name: grpc.unary_unary_rpc_method_handler(_Guarded(method, self._authenticator).answer)
+                method.name: grpc.unary_unary_rpc_method_handler(
+                    _Guarded(method, self._authenticator, self._admission).answer
+                )
                 for method in methods
             }
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
@@ -102,8 +114,9 @@ class GrpcDoor:
 class _Guarded:
     """One method behind its check."""
 
-    def __init__(self, method: GrpcMethod, authenticator: Authenticator) -> None:
+    def __init__(self, method: GrpcMethod, authenticator: Authenticator, admission: Admission | None) -> None:
         self._method = method
+        self._admission = admission
         self._authenticator = authenticator
 
     async def answer(self, body: bytes, context: Any) -> bytes:
@@ -113,7 +126,10 @@ class _Guarded:
         try:
             caller = await self._authenticator.authenticate_aside(headers)
             caller.require(self._method.permission)
-            return await self._method.answer(body, caller, headers)
+            if self._admission is None:
+                return await self._method.answer(body, caller, headers)
+            async with self._admission.request(caller):
+                return await self._method.answer(body, caller, headers)
         except AIPlatformError as error:
             problem = error
         except Exception as error:  # noqa: BLE001 - logged, and answered as an internal error

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, and_, or_, select, update
 
 from aiplatform.storage.database import Database
-from aiplatform.storage.tables.tenancy import api_keys, browser_sessions, members, projects
+from aiplatform.storage.tables.tenancy import api_keys, browser_sessions, members, projects, tenant_specs, tenants
 from aiplatform.tenancy.credentials import Credential
+from aiplatform.tenancy.lease_store import limits_of
+from aiplatform.tenancy.limits import Limits
 from aiplatform.tenancy.model import KeyKind
 from aiplatform.tenancy.permissions import Permission, Role
 
 USER: str = "user:"
+_TENANT: Final = select(tenants.c.suspended_ns, tenant_specs.c.quotas).outerjoin(
+    tenant_specs, tenant_specs.c.tenant_id == tenants.c.tenant_id
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,10 @@ class Standing:
     bound_project_id: str | None
     project_ids: tuple[str, ...]
     is_service: bool
+    is_suspended: bool
+    """Whether the tenant is."""
+
+    limits: Limits
     expires_ns: int | None
     last_used_ns: int | None
 
@@ -60,9 +69,15 @@ def find_standing(database: Database, credential: Credential, now_ns: int) -> St
             member_role = tx.execute(select(members.c.role).where(*same)).scalar()
             if member_role is None:
                 return None
-        of_tenant = select(projects.c.project_id).where(projects.c.tenant_id == row.tenant_id)
+        of_tenant = select(projects.c.project_id).where(
+            projects.c.tenant_id == row.tenant_id, projects.c.delete_after_ns.is_(None)
+        )
         project_ids = tuple(tx.execute(of_tenant.order_by(projects.c.project_id)).scalars())
-    return _standing(row, member_role, project_ids) if project_ids else None
+        tenant = tx.execute(_TENANT.where(tenants.c.tenant_id == row.tenant_id)).one_or_none()
+    is_open = (
+        row.project_id is None or row.project_id in project_ids
+    )  # a key of a project that is deleted opens nothing
+    return _standing(row, member_role, project_ids, tenant) if project_ids and tenant and is_open else None
 
 
 def touch_key(database: Database, standing: Standing, now_ns: int, *, at_most_every_ns: int) -> None:
@@ -73,7 +88,7 @@ def touch_key(database: Database, standing: Standing, now_ns: int, *, at_most_ev
         tx.execute(update(api_keys).where(*same, stale).values(last_used_ns=now_ns))
 
 
-def _standing(row: Row[Any], member_role: str | None, project_ids: tuple[str, ...]) -> Standing:
+def _standing(row: Row[Any], member_role: str | None, project_ids: tuple[str, ...], tenant: Row[Any]) -> Standing:
     ends = [at for at in (row.expires_ns, getattr(row, "session_expires_ns", None)) if at is not None]
     return Standing(
         tenant_id=row.tenant_id,
@@ -85,6 +100,8 @@ def _standing(row: Row[Any], member_role: str | None, project_ids: tuple[str, ..
         bound_project_id=row.project_id,
         project_ids=project_ids,
         is_service=row.kind == KeyKind.SERVICE,
+        is_suspended=tenant.suspended_ns is not None,
+        limits=limits_of(tenant.quotas),
         expires_ns=min(ends, default=None),
         last_used_ns=row.last_used_ns,
     )

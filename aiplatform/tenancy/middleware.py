@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aiplatform.core.errors import AIPlatformError
 from aiplatform.core.i18n import negotiate
 from aiplatform.core.settings import Settings
+from aiplatform.tenancy.admission import Admission
 from aiplatform.tenancy.auth import Authenticator
 from aiplatform.tenancy.credentials import LOCALE_COOKIE, cookie_value, credential_of
 from aiplatform.tenancy.hosts import check_same_site, host_check
@@ -54,6 +56,7 @@ class AuthenticationMiddleware:
         settings: Tells the names that the platform answers to.
         is_public: Of method and path, whether nobody need be known there.
         error_page: Draws errors for browsers.
+        admission: Counts requests against their tenant's limits.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class AuthenticationMiddleware:
         *,
         is_public: IsPublic = nothing_is_public,
         error_page: ErrorPage | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._app = app
+        self._admission = admission
         self._authenticator = authenticator
         self._check_host = host_check(settings)
         self._is_public = is_public
@@ -100,12 +105,16 @@ class AuthenticationMiddleware:
         try:
             self._check_host(headers.get("host", ""))
             state["caller"] = await self._caller(scope, headers)
-            await self._app(scope, receive, answer)
+            async with self._admitted(state["caller"]):
+                await self._app(scope, receive, answer)
         except Exception as error:
             if answer.has_started:
                 raise
             response = error_response(scope, as_platform_error(error), self._error_page)
             await response(scope, receive, answer)
+
+    def _admitted(self, caller: Caller | None) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._admission is None else self._admission.request(caller)
 
     async def _caller(self, scope: Scope, headers: dict[str, str]) -> Caller | None:
         if self._is_public(scope["method"], scope["path"]):
@@ -154,7 +163,12 @@ class _Answer:
 
 
 def secure(
-    app: FastAPI, authenticator: Authenticator, settings: Settings, *, error_page: ErrorPage | None = None
+    app: FastAPI,
+    authenticator: Authenticator,
+    settings: Settings,
+    *,
+    error_page: ErrorPage | None = None,
+    admission: Admission | None = None,
 ) -> FastAPI:
     """Put the layer in front of a FastAPI application, once all its routes are there. Returns the same application."""
     install_error_handlers(app, error_page)
@@ -164,5 +178,6 @@ def secure(
         settings=settings,
         is_public=public_matcher(app),
         error_page=error_page,
+        admission=admission,
     )
     return app

@@ -10,6 +10,7 @@ from typing import Any
 from aiplatform.core.errors import PermissionDeniedError
 from aiplatform.core.i18n import N_
 from aiplatform.core.scope import Scope
+from aiplatform.tenancy.limits import NO_LIMITS, Limits
 from aiplatform.tenancy.permissions import ROLE_PERMISSIONS, Permission, Role
 
 
@@ -35,6 +36,9 @@ class Caller:
 
     project_ids: tuple[str, ...] = ()
     """Projects that the caller can work in, as they were when the key was looked up; empty where nobody looked."""
+
+    limits: Limits = NO_LIMITS
+    """The tenant's, as they were when the key was looked up."""
 
     @property
     def scope(self) -> Scope:
@@ -73,6 +77,11 @@ class Tenant:
     tenant_id: str
     name: str
     created_ns: int
+    suspended_ns: int | None = None
+    """Since when nobody of it is let in."""
+
+    delete_after_ns: int | None = None
+    """When it goes for good; until then its deletion can be taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +91,8 @@ class Project:
     project_id: str
     name: str
     created_ns: int
+    delete_after_ns: int | None = None
+    """When it goes for good; until then its deletion can be taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

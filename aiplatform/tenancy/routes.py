@@ -6,7 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response, status
 
+from aiplatform.core.errors import InvalidError
+from aiplatform.core.i18n import N_
 from aiplatform.tenancy.audit import PAGE_SIZE
+from aiplatform.tenancy.deletion import GRACE_S, Deletions
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import CallerDep, Routes
@@ -15,16 +18,20 @@ from aiplatform.tenancy.schemas import (
     NewKeyBody,
     NewProjectBody,
     NewTenantBody,
+    ProjectChangeBody,
     SnippetKeyBody,
     caller_json,
     event_json,
     key_json,
     member_json,
     new_key_json,
+    plan_json,
     project_json,
+    quota_json,
     tenant_json,
 )
 from aiplatform.tenancy.service import Tenancy
+from aiplatform.tenancy.spec import TenantSpec
 
 Json = dict[str, Any]
 
@@ -33,6 +40,8 @@ def build_routes(tenancy: Tenancy) -> Routes:
     """The room's management API."""
     routes = Routes(tags=["tenancy"])
     _add_directory(routes, tenancy)
+    _add_specs(routes, tenancy)
+    _add_projects(routes, tenancy.deletions)
     _add_members(routes, tenancy)
     _add_keys(routes, tenancy)
     return routes
@@ -63,9 +72,9 @@ def _add_directory(routes: Routes, tenancy: Tenancy) -> None:
         return {**tenant_json(made.tenant), "admin_key": new_key_json(made.admin_key)}
 
     @routes.get("/api/v1/projects", permission=Permission.PROJECTS_READ)
-    def projects(caller: CallerDep) -> Json:
-        """The projects that the caller can work in."""
-        return _page([project_json(project) for project in directory.projects(caller)])
+    def projects(caller: CallerDep, *, deleted: bool = False) -> Json:
+        """The projects that the caller can work in; or those that are deleted and not yet gone."""
+        return _page([project_json(project) for project in directory.projects(caller, deleted=deleted)])
 
     @routes.post("/api/v1/projects", permission=Permission.PROJECTS_WRITE, status_code=status.HTTP_201_CREATED)
     def create_project(body: NewProjectBody, caller: CallerDep) -> Json:
@@ -82,6 +91,66 @@ def _add_directory(routes: Routes, tenancy: Tenancy) -> None:
         """Who changed what, newest first; `action` is one action or one noun."""
         events, following = tenancy.audit.page(caller, limit=limit, before=page, action=action)
         return {"items": [event_json(event) for event in events], "next": following}
+
+
+def _add_specs(routes: Routes, tenancy: Tenancy) -> None:
+    specs = tenancy.specs
+
+    @routes.put("/api/v1/tenants/{tenant_id}", permission=Permission.TENANTS_WRITE)
+    def apply(tenant_id: str, body: TenantSpec, caller: CallerDep, *, dry_run: bool = False) -> Json:
+        """Make a tenant what a specification says, and tell what changed; the first time carries its admin's key."""
+        if body.tenant != tenant_id:
+            raise InvalidError(
+                N_("The specification is of {name!r}, and the address names {other!r}."),
+                reason="tenant.spec_name",
+                name=body.tenant,
+                other=tenant_id,
+            )
+        return plan_json(specs.apply(caller, body, dry_run=dry_run))
+
+    @routes.get("/api/v1/tenants/{tenant_id}", permission=Permission.TENANTS_READ)
+    def get(tenant_id: str, caller: CallerDep) -> Json:
+        """A tenant, with the specification that describes it as it is, and how much of its limits is used."""
+        tenant, spec = specs.get(tenant_id)
+        quotas = [quota_json(use) for use in specs.use(tenant_id)]
+        return {**tenant_json(tenant), "spec": spec.model_dump(mode="json"), "quotas": quotas}
+
+    @routes.post("/api/v1/tenants/{tenant_id}:suspend", permission=Permission.TENANTS_WRITE)
+    def suspend(tenant_id: str, caller: CallerDep) -> Json:
+        """Let nobody of a tenant in until it is resumed; its data stay."""
+        return tenant_json(specs.suspend(caller, tenant_id))
+
+    @routes.post("/api/v1/tenants/{tenant_id}:resume", permission=Permission.TENANTS_WRITE)
+    def resume(tenant_id: str, caller: CallerDep) -> Json:
+        """Let a tenant in again."""
+        return tenant_json(specs.resume(caller, tenant_id))
+
+    @routes.delete("/api/v1/tenants/{tenant_id}", permission=Permission.TENANTS_WRITE)
+    def delete(tenant_id: str, caller: CallerDep, grace_s: float = GRACE_S) -> Json:
+        """Let nobody of a tenant in, and remove everything of it when the grace ends; until then it can be resumed."""
+        return tenant_json(tenancy.deletions.delete_tenant(caller, tenant_id, grace_s=grace_s))
+
+    @routes.get("/api/v1/quotas", permission=Permission.PROJECTS_READ)
+    def quotas(caller: CallerDep) -> Json:
+        """The limits of the caller's tenant, and how much of each is used."""
+        return _page([quota_json(use) for use in specs.use(caller.tenant_id)])
+
+
+def _add_projects(routes: Routes, deletions: Deletions) -> None:
+    @routes.patch("/api/v1/projects/{project_id}", permission=Permission.PROJECTS_WRITE)
+    def rename_project(project_id: str, body: ProjectChangeBody, caller: CallerDep) -> Json:
+        """Give a project another name; its id stays."""
+        return project_json(deletions.rename_project(caller, project_id, body.name))
+
+    @routes.delete("/api/v1/projects/{project_id}", permission=Permission.PROJECTS_WRITE)
+    def delete_project(project_id: str, caller: CallerDep, grace_s: float = GRACE_S) -> Json:
+        """Hide a project, and remove everything of it when the grace ends; until then it can be restored."""
+        return project_json(deletions.delete_project(caller, project_id, grace_s=grace_s))
+
+    @routes.post("/api/v1/projects/{project_id}:restore", permission=Permission.PROJECTS_WRITE)
+    def restore_project(project_id: str, caller: CallerDep) -> Json:
+        """Take the deletion of a project back."""
+        return project_json(deletions.restore_project(caller, project_id))
 
 
 def _add_members(routes: Routes, tenancy: Tenancy) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from aiplatform.tenancy.model import ApiKey, AuditEvent, Caller, Member, NewKey, Project, Tenant
 from aiplatform.tenancy.permissions import Permission, Role
+from aiplatform.tenancy.tenant_service import Plan, QuotaUse
 
 
 class Body(BaseModel):
@@ -34,6 +36,12 @@ class NewProjectBody(Body):
     """A DNS label of at most 40 characters."""
 
     name: str | None = None
+
+
+class ProjectChangeBody(Body):
+    """What a project shall be called."""
+
+    name: str
 
 
 class MemberBody(Body):
@@ -72,12 +80,37 @@ class SnippetKeyBody(Body):
 
 def tenant_json(tenant: Tenant) -> dict[str, Any]:
     """A tenant."""
-    return {"id": tenant.tenant_id, "name": tenant.name, "created_ns": tenant.created_ns}
+    return {
+        "id": tenant.tenant_id,
+        "name": tenant.name,
+        "created_ns": tenant.created_ns,
+        "suspended_ns": tenant.suspended_ns,
+        "delete_after_ns": tenant.delete_after_ns,
+    }
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """What an application changed, or would change."""
+    return {
+        "changes": [asdict(change) for change in plan.changes],
+        "unmanaged_projects": list(plan.unmanaged),
+        "admin_key": None if plan.admin_key is None else new_key_json(plan.admin_key),
+    }
+
+
+def quota_json(use: QuotaUse) -> dict[str, Any]:
+    """How much of a limit is used."""
+    return {"resource": use.resource, "limit": use.limit, "used": use.used, "frees_ns": use.frees_ns}
 
 
 def project_json(project: Project) -> dict[str, Any]:
     """A project."""
-    return {"id": project.project_id, "name": project.name, "created_ns": project.created_ns}
+    return {
+        "id": project.project_id,
+        "name": project.name,
+        "created_ns": project.created_ns,
+        "delete_after_ns": project.delete_after_ns,
+    }
 
 
 def member_json(member: Member) -> dict[str, Any]:

@@ -10,11 +10,15 @@ from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.hooks import hookimpl
 from aiplatform.core.settings import Settings
 from aiplatform.storage.database import Database
+from aiplatform.tenancy.admission import Admission
 from aiplatform.tenancy.audit import AuditLog
 from aiplatform.tenancy.auth import Authenticator
+from aiplatform.tenancy.deletion import Deletions
 from aiplatform.tenancy.directory import Directory
 from aiplatform.tenancy.key_service import KeyService
+from aiplatform.tenancy.leases import Leases
 from aiplatform.tenancy.session_service import SessionService
+from aiplatform.tenancy.tenant_service import TenantSpecs
 
 SWEEP_EVERY_S = 900.0
 
@@ -28,6 +32,9 @@ class Tenancy:
     keys: KeyService
     sessions: SessionService
     audit: AuditLog
+    admission: Admission
+    specs: TenantSpecs
+    deletions: Deletions
 
     @hookimpl
     def periodic(self) -> Iterable[tuple[str, float, Any]]:
@@ -36,6 +43,7 @@ class Tenancy:
 
     def close(self) -> None:
         """End the threads of this room."""
+        self.admission.close()
         self.authenticator.close()
 
 
@@ -49,4 +57,7 @@ def build_tenancy(database: Database, settings: Settings, *, clock: Clock | None
         keys=KeyService(database, clock, authenticator),
         sessions=SessionService(database, clock, authenticator, lifetime_s=settings.session.lifetime_hours * 3600.0),
         audit=AuditLog(database, clock),
+        admission=Admission(Leases(database, clock), clock),
+        specs=TenantSpecs(database, clock, authenticator),
+        deletions=Deletions(database, clock, authenticator),
     )

@@ -25,7 +25,13 @@ def tenant_of(tx: Transaction) -> Tenant | None:
 
 def as_tenant(row: Row[Any]) -> Tenant:
     """A tenant from its row."""
-    return Tenant(tenant_id=row.tenant_id, name=row.name, created_ns=row.created_ns)
+    return Tenant(
+        tenant_id=row.tenant_id,
+        name=row.name,
+        created_ns=row.created_ns,
+        suspended_ns=row.suspended_ns,
+        delete_after_ns=row.delete_after_ns,
+    )
 
 
 def insert_project(tx: Transaction, project: Project) -> None:
@@ -34,15 +40,32 @@ def insert_project(tx: Transaction, project: Project) -> None:
     tx.insert(insert(projects), row)
 
 
+def rename_project(tx: Transaction, project_id: str, name: str) -> None:
+    """Give a project another name, as people read it."""
+    tx.execute(update(projects).where(projects.c.project_id == project_id).values(name=name))
+
+
+def mark_project(tx: Transaction, project_id: str, delete_after_ns: int | None) -> None:
+    """Say when a project goes for good; None: it stays."""
+    tx.execute(update(projects).where(projects.c.project_id == project_id).values(delete_after_ns=delete_after_ns))
+
+
 def projects_of(tx: Transaction) -> list[Project]:
-    """Every project of the tenant, by id."""
+    """Every project of the tenant, by id, those that are deleted and not yet gone among them."""
     rows = tx.execute(select(projects).order_by(projects.c.project_id)).all()
-    return [Project(project_id=row.project_id, name=row.name, created_ns=row.created_ns) for row in rows]
+    return [_project(row) for row in rows]
+
+
+def project_of(tx: Transaction, project_id: str) -> Project | None:
+    """One project."""
+    row = tx.execute(select(projects).where(projects.c.project_id == project_id)).one_or_none()
+    return None if row is None else _project(row)
 
 
 def project_exists(tx: Transaction, project_id: str) -> bool:
-    """Whether the tenant has a project of that id."""
-    return tx.execute(select(projects.c.project_id).where(projects.c.project_id == project_id)).first() is not None
+    """Whether the tenant has a project of that id, and it is not deleted."""
+    found = project_of(tx, project_id)
+    return found is not None and found.delete_after_ns is None
 
 
 def members_of(tx: Transaction) -> list[Member]:
@@ -113,6 +136,12 @@ def revoke_delegated(tx: Transaction, name: str, now_ns: int) -> list[str]:
     alive = list(tx.execute(select(api_keys.c.id).where(*delegated)).scalars())
     tx.execute(update(api_keys).where(*delegated).values(revoked_ns=now_ns))
     return alive
+
+
+def _project(row: Row[Any]) -> Project:
+    return Project(
+        project_id=row.project_id, name=row.name, created_ns=row.created_ns, delete_after_ns=row.delete_after_ns
+    )
 
 
 def _member(row: Row[Any]) -> Member:

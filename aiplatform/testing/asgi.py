@@ -82,7 +82,13 @@ class PlatformUnderTest:
     def app(self) -> FastAPI:
         """The application behind the authentication layer; attach routes before you ask for it."""
         if not self._is_secured:
-            secure(self._app, self.tenancy.authenticator, self.settings, error_page=self._error_page)
+            secure(
+                self._app,
+                self.tenancy.authenticator,
+                self.settings,
+                error_page=self._error_page,
+                admission=self.tenancy.admission,
+            )
             self._is_secured = True
         return self._app
 
@@ -92,7 +98,9 @@ class PlatformUnderTest:
 
     def serve_raw(self, app: ASGIApp) -> None:
         """Answer with an ASGI application (the OTLP entry, a hosted server) instead, behind the same layer."""
-        self._raw = AuthenticationMiddleware(app, self.tenancy.authenticator, self.settings)
+        self._raw = AuthenticationMiddleware(
+            app, self.tenancy.authenticator, self.settings, admission=self.tenancy.admission
+        )
 
     def caller(
         self, role: Role = Role.DEVELOPER, *, tenant: str = DEFAULT_TENANT, project: str = DEFAULT_PROJECT

@@ -7,9 +7,8 @@ many spans: its values are kept once, and each span has one value that stands fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
@@ -18,7 +17,15 @@ from aiplatform.core.scope import Scope
 from aiplatform.tracing.normalise import metadata_of, tags_of
 from aiplatform.tracing.query.tree import MAX_TEXT, Space
 from aiplatform.tracing.query.values import NUMBER, storable
-from aiplatform.tracing.semconv import FIELD_OF, INDEXED_DOCUMENTS, INDEXED_MESSAGES, Field
+from aiplatform.tracing.remembered import remembered
+from aiplatform.tracing.semconv import (
+    FIELD_OF,
+    INDEXED_DOCUMENTS,
+    INDEXED_MESSAGES,
+    METADATA_PREFIXES,
+    TAG_PREFIXES,
+    Field,
+)
 from aiplatform.tracing.values import attributes, unwrapped
 
 MAX_VALUES: Final = 200
@@ -51,10 +58,11 @@ _CONTENT_PREFIXES: Final = (
     *(prefix for prefixes in INDEXED_MESSAGES.values() for prefix in prefixes),
     *INDEXED_DOCUMENTS,
 )
+_MARK_NAMES: Final = frozenset(name for name, (field, _) in FIELD_OF.items() if field in {Field.TAGS, Field.METADATA})
+_MARK_PREFIXES: Final = (*METADATA_PREFIXES, *TAG_PREFIXES)
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeValue:
+class AttributeValue(NamedTuple):
     """One value of one name."""
 
     name: str
@@ -68,16 +76,13 @@ class AttributeValue:
 
     def value_id(self, scope: Scope) -> int:
         """A number for it that is the same in every process, and another one in every project."""
-        parts = (scope.tenant_id, scope.project_id or "", self.name, "" if self.text is None else f"={self.text}")
-        digest = blake2b("\0".join(parts).encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "big", signed=True)
+        return _value_id(self.name, self.text, scope.tenant_id, scope.project_id or "")
 
 
 def attribute_values(span: SpanMessage) -> list[AttributeValue]:
     """The values of a span, each once, at most 200."""
-    named = attributes(span.attributes)
     found: dict[AttributeValue, None] = {}
-    for value in _all(named):
+    for value in _all(attributes(span.attributes)):
         found[value] = None
         if len(found) >= MAX_VALUES:
             break
@@ -103,22 +108,41 @@ def name_in_index(space: Space, name: str) -> str:
 
 
 def _all(named: Mapping[str, Any]) -> Iterator[AttributeValue]:
+    has_marks = False
     for name, value in named.items():
-        indexed = name_in_index(Space.ATTRIBUTES, name)
-        if name in _CONTENT_NAMES or name.startswith(_CONTENT_PREFIXES):
+        indexed, is_content, is_mark = _attribute(name)
+        has_marks = has_marks or is_mark
+        if is_content:
             yield AttributeValue(indexed, None, None)
         else:
             yield from _values(indexed, value)
-    for key, value in metadata_of(named).items():
-        yield from _values(name_in_index(Space.METADATA, key), value)
-    for tag in tags_of(named):
-        yield from _values(TAG_NAME, tag)
+    if has_marks:
+        for key, value in metadata_of(named).items():
+            yield from _values(name_in_index(Space.METADATA, key), value)
+        for tag in tags_of(named):
+            yield from _values(TAG_NAME, tag)
+
+
+@remembered
+def _attribute(name: str) -> tuple[str, bool, bool]:
+    """An attribute's name in the index, whether it holds content, and whether it may hold tags or metadata."""
+    return (
+        name_in_index(Space.ATTRIBUTES, name),
+        name in _CONTENT_NAMES or name.startswith(_CONTENT_PREFIXES),
+        name in _MARK_NAMES or name.startswith(_MARK_PREFIXES),
+    )
 
 
 def _values(name: str, value: Any, depth: int = 0) -> Iterator[AttributeValue]:
     if isinstance(value, str) and value[:1] == '"':
         value = unwrapped(value)  # some emitters write every value as JSON
     match value:
+        case str():
+            yield _text_value(value, name)
+        case bool():
+            yield AttributeValue(name, str(value).lower(), None)
+        case int() | float():
+            yield _text_value(repr(value), name)
         case None:
             yield AttributeValue(name, None, None)
         case list():
@@ -127,14 +151,19 @@ def _values(name: str, value: Any, depth: int = 0) -> Iterator[AttributeValue]:
         case dict() if depth < 8:
             for key, item in value.items():
                 yield from _values(_clean(f"{name}.{key}", MAX_NAME), item, depth + 1)
-        case bool():
-            yield AttributeValue(name, str(value).lower(), None)
-        case int() | float():
-            text = repr(value)
-            yield AttributeValue(name, text[:MAX_TEXT], _number(text))
         case _:
-            text = str(value)
-            yield AttributeValue(name, _clean(text, MAX_TEXT), _number(text))
+            yield _text_value(str(value), name)
+
+
+@remembered
+def _text_value(text: str, name: str) -> AttributeValue:
+    return AttributeValue(name, _clean(text, MAX_TEXT), _number(text))
+
+
+@remembered
+def _value_id(name: str, text: str | None, tenant_id: str, project_id: str) -> int:
+    parts = (tenant_id, project_id, name, "" if text is None else f"={text}")
+    return int.from_bytes(blake2b("\0".join(parts).encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _number(text: str) -> float | None:

@@ -20,6 +20,7 @@ from aiplatform.tracing.projects import ProjectChoice, Wish, named_by_headers
 from aiplatform.tracing.signals import Signal
 
 if TYPE_CHECKING:
+    from aiplatform.tenancy.admission import Admission
     from aiplatform.tenancy.model import Caller
     from aiplatform.tracing.service import Traces
 
@@ -40,9 +41,17 @@ class SignalEntry:
         traces: The service that stores.
         signal: Which.
         projects: Where a project that a request names is looked up; without it requests choose nothing.
+        admission: Counts what is stored against the tenant's limits.
     """
 
-    def __init__(self, traces: Traces, signal: Signal, projects: ProjectChoice | None = None) -> None:
+    def __init__(
+        self,
+        traces: Traces,
+        signal: Signal,
+        projects: ProjectChoice | None = None,
+        admission: Admission | None = None,
+    ) -> None:
+        self._admission = admission
         self._traces = traces
         self.signal = signal
         self._projects = projects
@@ -60,6 +69,7 @@ class SignalEntry:
             PermissionDeniedError: The caller may not.
             InvalidError: The bytes are no request of this signal.
             NotFoundError: A header names a project that the caller's key does not reach.
+            RateLimitedError: The tenant has sent as much as it may today.
             TransientError: It could not be stored now; nothing was acknowledged.
         """
         try:
@@ -84,7 +94,11 @@ class SignalEntry:
         # A policy that is to be read again, or one that has work to do, is nothing for the event loop.
         is_slow = is_large or choose is not None or redaction.is_stale or redaction.of(caller.scope) is not None
         exports = await _made(is_slow, lambda: self.signal.read(request, caller, now_ns, choose, redaction.of))
-        return self.signal.answer(await self._stored(exports))
+        if self._admission is None:
+            return self.signal.answer(await self._stored(exports))
+        num_spans = sum(len(export.spans) for export in exports)
+        async with self._admission.spans(caller, num_spans, len(body)):
+            return self.signal.answer(await self._stored(exports))
 
     async def _placed(self, caller: Caller, headers: Mapping[str, str]) -> tuple[Caller, bool]:
         """The caller in the project that a header names, and whether one does: resources choose nothing then."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
+from aiplatform.tracing.remembered import remembered
 from aiplatform.tracing.semconv import (
     CONTENT_EVENTS,
     FIELD_OF,
@@ -62,8 +63,7 @@ def text_of(span: SpanMessage) -> str:
     """The folded text of a span; equal texts stand in it once."""
     pieces = [span.name]
     for pair in span.attributes:
-        key = pair.key
-        if key in _NAMES or (key.startswith(_PREFIXES) and not key.endswith(_STRUCTURE_ENDS)):
+        if _is_read(pair.key):
             value = pair.value
             pieces.extend(_texts(value.string_value or any_value(value), 0))
     for event in span.events:
@@ -73,6 +73,11 @@ def text_of(span: SpanMessage) -> str:
     pieces.append(span.status.message)
     found = "\n".join(dict.fromkeys(piece for piece in pieces if piece))
     return folded(found[:MAX_CHARACTERS]).replace("\x00", " ")
+
+
+@remembered
+def _is_read(name: str) -> bool:
+    return name in _NAMES or (name.startswith(_PREFIXES) and not name.endswith(_STRUCTURE_ENDS))
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:

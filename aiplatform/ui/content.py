@@ -72,17 +72,6 @@ def one_line(value: Any, limit: int = 120) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def answer_text(value: Any) -> str:
-    """The answer that an evaluated row gave, as a person reads it: the text of common shapes, else JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        for key in ("answer", "text", "content", "output", "question", "query", "input"):
-            if isinstance(value.get(key), str) and value[key]:
-                return str(value[key])
-    return value if isinstance(value, str) else _compact(value)
-
-
 def language_of(text: str) -> str | None:
     """The tag of the language that a text is plainly in, by its script; None where that says nothing."""
     if _HAN.search(text):

@@ -15,12 +15,14 @@ from starlette.responses import HTMLResponse
 
 from aiplatform.core.clock import Clock, SystemClock
 from aiplatform.core.i18n import LOCALES, catalogue, translate
+from aiplatform.eval.shown import answer_text
 from aiplatform.tracing.attachments import attachment_of
 from aiplatform.ui import formatting
 from aiplatform.ui.assets import Assets
-from aiplatform.ui.content import answer_text, highlighted, language_of, one_line, shown
+from aiplatform.ui.content import highlighted, language_of, one_line, shown
 from aiplatform.ui.frame import Frame
 from aiplatform.ui.kinds import kind_class, kind_icon, score_text, score_tone
+from aiplatform.ui.views.comparison import pieces_of
 from aiplatform.ui.views.runs import metric_line
 from aiplatform.ui.views.trace import best_score, turns_of
 
@@ -183,6 +185,7 @@ _FILTERS: Final[dict[str, Any]] = {
     "shown": shown,
     "one_line": one_line,
     "answer_text": answer_text,
+    "pieces_of": pieces_of,
     "turns_of": turns_of,
     "best_score": best_score,
     "attachment": attachment_of,

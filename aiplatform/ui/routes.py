@@ -18,13 +18,17 @@ from aiplatform.ui.pages.admin import add_admin
 from aiplatform.ui.pages.attachments import add_attachments
 from aiplatform.ui.pages.compare_traces import add_compare_traces
 from aiplatform.ui.pages.comparison import add_comparison
+from aiplatform.ui.pages.dataset_changes import add_dataset_changes
 from aiplatform.ui.pages.datasets import add_datasets
 from aiplatform.ui.pages.deployments import add_deployments
+from aiplatform.ui.pages.evaluation_rows import add_evaluation_rows
 from aiplatform.ui.pages.evaluations import add_evaluations
 from aiplatform.ui.pages.experiments import add_experiments
 from aiplatform.ui.pages.judges import add_judges
+from aiplatform.ui.pages.leaderboard import add_leaderboard
 from aiplatform.ui.pages.models import add_models
 from aiplatform.ui.pages.overview import add_overview
+from aiplatform.ui.pages.reports import add_reports
 from aiplatform.ui.pages.reviews import add_reviews
 from aiplatform.ui.pages.sessions import add_sessions
 from aiplatform.ui.pages.trace import add_trace
@@ -71,7 +75,11 @@ def build_ui(services: UiServices, *, clock: Clock | None = None) -> Ui:
         add_comparison,
         add_judges,
         add_reviews,
+        add_evaluation_rows,
+        add_leaderboard,
+        add_reports,
         add_datasets,
+        add_dataset_changes,
         add_experiments,
         add_models,
         add_deployments,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Page, expect
 
+from aiplatform.eval.reporting.content import Report, ReportFormat
+from aiplatform.eval.reporting.service import Reports, render
 from aiplatform.tenancy.permissions import Role
 from tests.browser.conftest import Eyes
 from tests.component.ui import world as worlds
@@ -344,3 +348,31 @@ def test_revoking_a_key_asks_for_its_name(look: Look, seeded: Seeded) -> None:
     button.click()
     expect(page.get_by_role("row").filter(has_text=made.key.key_id)).to_have_count(0)
     expect(page.get_by_text("to be revoked")).to_be_visible()
+
+
+def problems_of(page: Page) -> list[str]:
+    """What the page will log, break on, or ask for beside itself."""
+    problems: list[str] = []
+    page.on("console", lambda said: problems.append(said.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda asked: None if asked.is_navigation_request() else problems.append(asked.url))
+    return problems
+
+
+def test_a_report_opens_with_no_network_and_without_an_error(chromium: Browser, seeded: Seeded, tmp_path: Path) -> None:
+    reports = Reports(seeded.world.services.evaluations)
+    made: dict[str, Report] = {
+        "comparison": reports.of_comparison(seeded.caller, seeded.comparison.comparison_id),
+        "run": reports.of_run(seeded.caller, seeded.comparison.baseline.run_id),
+    }
+    with chromium.new_context(offline=True) as context:
+        for name, locale in itertools.product(made, ("en", "zh_CN")):
+            path = tmp_path / f"{name}-{locale}.html"
+            path.write_bytes(render(made[name], ReportFormat.HTML, locale))
+            page = context.new_page()
+            problems = problems_of(page)
+            page.goto(path.as_uri())
+            expect(page.locator("h1")).to_have_css("font-size", "24px")
+            if name == "comparison":
+                expect(page.locator("svg.lane circle").first).to_be_visible()
+            assert problems == [], path.name

@@ -285,7 +285,7 @@ def test_the_comparison_judges_every_version_and_asks_the_gate(walked: Walked) -
         assert [row["run_id"] for row in metric["rows"]] == [runs["v2"], *others]
         for row in metric["rows"][1:]:
             assert row["difference_low"] <= row["difference"] <= row["difference_high"]
-            assert 0 <= row["p_holm"] <= 1
+            assert 0 <= row["p_adjusted"] <= 1
     passed = {gate["run_id"] for gate in found["gates"] if gate["outcome"] == "pass"}
     assert set(walked.result["refused"]) == {name for name in VERSIONS if name != "v2" and runs[name] not in passed}
     promoted = found["verdict"]["promote"]

@@ -14,6 +14,7 @@ LIGHT = """
 aiplatform aiplatform.client.http aiplatform.tracing.sdk aiplatform.tracing.api aiplatform.eval.api aiplatform.jobs.api
 aiplatform.registry.datasets_api aiplatform.registry.models_api aiplatform.registry.experiments_api aiplatform.serve.api
 aiplatform.train.api aiplatform.cli.main aiplatform.cli.traces aiplatform.cli.evaluations aiplatform.cli.keys
+aiplatform.eval.pytest_plugin
 """
 
 

@@ -1,14 +1,18 @@
 """The values of evaluation: runs, their metrics, and comparisons of runs. Pages and terminal draw from these alone."""
 
 from aiplatform.eval.model.comparisons import (
+    Calibration,
     ChangePage,
+    ComparedRow,
     CompareOptions,
     Comparison,
     ComparisonPage,
     ConditionResult,
+    Effect,
     ForestRow,
     GateResult,
     MetricComparison,
+    Omnibus,
     RowChange,
     RowCounts,
     RowSide,
@@ -16,6 +20,7 @@ from aiplatform.eval.model.comparisons import (
     Verdict,
     Version,
 )
+from aiplatform.eval.model.leaderboards import Leaderboard, LeaderboardEntry
 from aiplatform.eval.model.runs import (
     DataRef,
     EvaluationRun,
@@ -34,11 +39,15 @@ from aiplatform.eval.model.runs import (
 from aiplatform.eval.model.wire import from_json, to_json
 from aiplatform.eval.model.words import (
     CHANGE_NAMES,
+    CORRECTION_NAMES,
+    EFFECT_NAMES,
     OUTCOME_NAMES,
     RUN_STATUS_NAMES,
     STATE_NAMES,
     STATUS_NAMES,
+    TEST_NAMES,
     Change,
+    Correction,
     Message,
     MetricKind,
     ModelKind,
@@ -52,16 +61,24 @@ from aiplatform.eval.model.words import (
 
 __all__ = [
     "CHANGE_NAMES",
+    "CORRECTION_NAMES",
+    "Calibration",
     "Change",
     "ChangePage",
     "CompareOptions",
+    "ComparedRow",
     "Comparison",
     "ComparisonPage",
     "ConditionResult",
+    "Correction",
     "DataRef",
+    "EFFECT_NAMES",
+    "Effect",
     "EvaluationRun",
     "ForestRow",
     "GateResult",
+    "Leaderboard",
+    "LeaderboardEntry",
     "Message",
     "MetricComparison",
     "MetricKind",
@@ -70,6 +87,7 @@ __all__ = [
     "ModelRef",
     "NewRun",
     "OUTCOME_NAMES",
+    "Omnibus",
     "Outcome",
     "RUN_STATUS_NAMES",
     "RowChange",
@@ -89,6 +107,7 @@ __all__ = [
     "SliceComparison",
     "SliceMetrics",
     "Status",
+    "TEST_NAMES",
     "Unit",
     "Verdict",
     "Version",

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field
 
 from aiplatform.core.i18n import DEFAULT_LOCALE
-from aiplatform.eval.model.runs import DataRef
-from aiplatform.eval.model.words import Change, Message, MetricKind, Outcome, ScoreState, Status, Unit, joined
+from aiplatform.eval.model.runs import DataRef, RowResult
+from aiplatform.eval.model.words import (
+    Change,
+    Correction,
+    Message,
+    MetricKind,
+    Outcome,
+    ScoreState,
+    Status,
+    Unit,
+    joined,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +52,24 @@ class RowChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedRow:
+    """One row under baseline and candidate in full, and where it stands in the list that it was opened from."""
+
+    row_id: str
+    change: Change | None
+    """None where the metric does not apply to it."""
+
+    baseline: RowResult | None
+    candidate: RowResult | None
+    previous: str | None = None
+    following: str | None = None
+    place: int | None = None
+    """In that list, counted from 1; None where it is not part of it."""
+
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """One run as a comparison speaks of it."""
 
@@ -49,6 +79,30 @@ class Version:
     is_baseline: bool = False
     error_rows: int = 0
     num_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One effect size, candidate against baseline: positive, or above 1 for odds, where the candidate's is larger."""
+
+    name: str
+    """`cohens_h`, `odds_ratio` (of pairs that differ), `cohens_d_z` or `cliffs_delta`."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Omnibus:
+    """One test of whether any of several versions differs on the rows that all of them scored."""
+
+    test: str
+    """`cochran_q`."""
+
+    statistic: float
+    freedom: int
+    p: float
+    n: int
+    """Rows that every version scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +129,24 @@ class ForestRow:
     difference_low: float | None = None
     difference_high: float | None = None
     interval: str = ""
-    """Method of the difference's interval: `tango`, `bootstrap`, `delong`, `clustered_t`."""
+    """Method of the difference's interval: `tango`, `bootstrap`, `delong`, `t`, `clustered_t`."""
 
     p_raw: float | None = None
-    p_holm: float | None = None
+    p_adjusted: Annotated[float | None, Field(validation_alias=AliasChoices("p_adjusted", "p_holm"))] = None
+    """After the comparison's correction; comparisons of earlier releases call it `p_holm`."""
+
     test: str = ""
-    """`mcnemar_exact`, `mcnemar_chi2` (Edwards' correction), `wilcoxon`, `bootstrap`, `delong`, `clustered_t`."""
+    """`mcnemar_exact`, `mcnemar_chi2` (Edwards' correction), `wilcoxon`, `bootstrap`, `delong`, `t`, `clustered_t`."""
+
+    effects: tuple[Effect, ...] = ()
+    too_few: bool = False
+    """Whether there are too few pairs, clusters or rows of a truth for anything to be established."""
 
     needed_rows: int | None = None
     """Rows that would settle an open difference of this size with 80 % power; None where nothing can be said."""
+
+    detectable: float | None = None
+    """Smallest difference that this many rows would establish with 80 % power, where nothing is established."""
 
     wins: int = 0
     losses: int = 0
@@ -101,6 +164,9 @@ class MetricComparison:
     is_primary: bool
     rows: tuple[ForestRow, ...]
     """The baseline first, then the candidates in the order they were given."""
+
+    omnibus: Omnibus | None = None
+    """Over all versions of a metric of zeros and ones, where there are more than two."""
 
     @property
     def in_points(self) -> bool:
@@ -121,6 +187,18 @@ class SliceComparison:
     def label(self) -> str:
         """`language=zh`."""
         return f"{self.column}={self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How well one judge, in exactly the version that gave the scores, agrees with people."""
+
+    judge: str
+    kappa: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    """Rows that both the judge and people scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +243,9 @@ class Verdict:
     promote: str | None = None
     """Run of the version that may be promoted."""
 
+    marks: tuple[Message, ...] = ()
+    """What makes a forced comparison one of unlike things; they are shown wherever the verdict is."""
+
     def headline_text(self, locale: str = DEFAULT_LOCALE) -> str:
         """The answer as one text."""
         return joined(self.headline, locale)
@@ -193,7 +274,7 @@ class CompareOptions:
     """Primary metric; by default the baseline's own."""
 
     metrics: tuple[str, ...] = ()
-    """Further metrics. Holm's correction goes over versions times metrics."""
+    """Further metrics. The correction goes over versions times metrics."""
 
     gate: str = ""
     level: float = 0.95
@@ -202,16 +283,17 @@ class CompareOptions:
     """Bootstrap draws."""
 
     test: str = "bootstrap"
-    """For metrics that are no proportion: `bootstrap`, or `wilcoxon`."""
+    """For metrics that are no proportion: `bootstrap`, `wilcoxon` or `t`."""
 
+    correction: Correction = Correction.HOLM
     cluster: str = ""
-    """Column whose equal values belong together; standard errors are then clustered."""
+    """Column whose equal values belong together; by default the baseline's own. Standard errors are then clustered."""
 
     slices: tuple[str, ...] = ()
     """Columns to slice by; by default those that the runs share."""
 
     force: bool = False
-    """Compare runs on different data too, on the rows they share."""
+    """Compare runs of different data, scorers or judges too, on the rows they share; the verdict is then marked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,9 @@ class EvaluationRun:
     primary: str = ""
     """The metric that lists show and comparisons begin with."""
 
+    cluster: str = ""
+    """Column whose equal values depend on each other; errors are clustered by it."""
+
     done_rows: int = 0
     total_rows: int | None = None
     error_rows: int = 0
@@ -152,6 +155,9 @@ class EvaluationRun:
 
     error: str = ""
     job_id: str = ""
+    mlflow_run_id: str = ""
+    """The MLflow run that says the same; empty where none was made."""
+
     created_by: str = ""
     created_ns: int = 0
     started_ns: int | None = None
@@ -186,6 +192,7 @@ class NewRun:
     scorers: tuple[ScorerRef, ...] = ()
     slices: tuple[str, ...] = ()
     primary: str = ""
+    cluster: str = ""
     total_rows: int | None = None
     seed: int = 0
     code_version: str = ""
@@ -206,6 +213,7 @@ class RunUpdate:
     scorers: tuple[ScorerRef, ...] | None = None
     slices: tuple[str, ...] | None = None
     primary: str | None = None
+    cluster: str | None = None
     metrics: tuple[MetricValue, ...] | None = None
     slice_metrics: tuple[SliceMetrics, ...] | None = None
     files: tuple[RowFile, ...] | None = None
@@ -216,6 +224,7 @@ class RunUpdate:
     label: str | None = None
     error: str | None = None
     job_id: str | None = None
+    mlflow_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,8 @@ class MetricKind(StrEnum):
     MEAN = "mean"
     AUC = "auc"
     QUANTILE = "quantile"
+    CORPUS = "corpus"
+    """Of all rows at once, as F1 and BLEU are: no row has a value of its own."""
 
 
 class ModelKind(StrEnum):
@@ -49,6 +51,9 @@ class ModelKind(StrEnum):
 
     CALLABLE = "callable"
     ENDPOINT = "endpoint"
+    REGISTERED = "registered"
+    """A registered version, loaded by the workers."""
+
     STORED = "stored"
     """The data held them; no model was called."""
 
@@ -75,6 +80,16 @@ class Outcome(StrEnum):
     PASS = "pass"  # noqa: S105 - an outcome, no password
     FAIL = "fail"
     UNKNOWN = "unknown"
+
+
+class Correction(StrEnum):
+    """What is held under the level over all tests of a comparison."""
+
+    HOLM = "holm"
+    """The chance that one false discovery or more is made."""
+
+    BENJAMINI_HOCHBERG = "benjamini_hochberg"
+    """The expected share of false ones among the discoveries."""
 
 
 class Change(StrEnum):
@@ -109,6 +124,25 @@ OUTCOME_NAMES: Final = {
     Outcome.PASS: N_("passes"),
     Outcome.FAIL: N_("does not pass"),
     Outcome.UNKNOWN: N_("undecided"),
+}
+CORRECTION_NAMES: Final = {
+    Correction.HOLM: N_("Holm"),
+    Correction.BENJAMINI_HOCHBERG: N_("Benjamini-Hochberg"),
+}
+EFFECT_NAMES: Final = {
+    "cohens_h": N_("Cohen's h"),
+    "odds_ratio": N_("odds ratio"),
+    "cohens_d_z": N_("Cohen's d_z"),
+    "cliffs_delta": N_("Cliff's delta"),
+}
+TEST_NAMES: Final = {
+    "mcnemar_exact": N_("McNemar, exact"),
+    "mcnemar_chi2": N_("McNemar, chi-square with Edwards' correction"),
+    "wilcoxon": N_("Wilcoxon"),
+    "bootstrap": N_("paired bootstrap"),
+    "delong": N_("DeLong"),
+    "t": N_("paired t"),
+    "clustered_t": N_("clustered t"),
 }
 CHANGE_NAMES: Final = {
     Change.WORSE: N_("worse"),

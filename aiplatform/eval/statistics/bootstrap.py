@@ -65,6 +65,24 @@ def replicate_means(keys: Keys, values: Floats, num_draws: int) -> Floats:
     return replicates[np.isfinite(replicates)]
 
 
+def replicate_sums(keys: Keys, parts: Floats, num_draws: int) -> Floats:
+    """Sums of every column over the rows of each replicate, shape (draws, columns).
+
+    Args:
+        keys: Of the rows, or of their clusters.
+        parts: What each row adds, shape (rows, columns). Whole numbers stay exact.
+    """
+    order = _order(keys, *parts.T)
+    keys, parts = keys[order], parts[order]
+    if len(keys) > MAX_ROWS:
+        buckets = (keys % np.uint64(NUM_BUCKETS)).astype(np.int64)
+        sums = np.zeros((NUM_BUCKETS, parts.shape[1]))
+        np.add.at(sums, buckets, parts)
+        keys, parts = _bucket_keys(), sums
+    found = [weights @ parts for weights in _weights(keys, num_draws)]
+    return np.concatenate(found) if found else np.empty((0, parts.shape[1]))
+
+
 def replicate(
     keys: Keys, columns: tuple[Floats, ...], num_draws: int, statistic: Callable[..., Floats]
 ) -> tuple[Floats, int]:
@@ -110,7 +128,11 @@ def _bucketed(keys: Keys, values: Floats) -> tuple[Keys, Floats, Floats]:
     buckets = (keys % np.uint64(NUM_BUCKETS)).astype(np.int64)
     sums = np.bincount(buckets, weights=values, minlength=NUM_BUCKETS).astype(np.float64)
     counts = np.bincount(buckets, minlength=NUM_BUCKETS).astype(np.float64)
-    return np.arange(NUM_BUCKETS, dtype=np.uint64) * _MIX_2, sums, counts
+    return _bucket_keys(), sums, counts
+
+
+def _bucket_keys() -> Keys:
+    return np.arange(NUM_BUCKETS, dtype=np.uint64) * _MIX_2
 
 
 def _weights(keys: Keys, num_draws: int) -> Iterator[Floats]:

@@ -10,14 +10,25 @@ from typing import Final
 import numpy as np
 from scipy import special
 
+from aiplatform.eval.model import Effect
 from aiplatform.eval.statistics.bootstrap import percentile_interval, replicate_means, two_sided_p
+from aiplatform.eval.statistics.effects import effects_of_means, effects_of_proportions
 from aiplatform.eval.statistics.exact import Floats, Moments
 from aiplatform.eval.statistics.hashing import Keys
-from aiplatform.eval.statistics.intervals import Interval, clustered_error, normal_quantile
+from aiplatform.eval.statistics.intervals import Interval, clustered_error, normal_quantile, t_interval
 from aiplatform.eval.statistics.ranking import Truths, compare_auc
 
 EXACT_BELOW: Final = 25
 """Discordant pairs below which McNemar's test is exact."""
+
+FEWEST_PAIRS: Final = 20
+"""Pairs below which neither bootstrap nor Student's t may establish anything; exact tests need no floor."""
+
+FEWEST_CLUSTERS: Final = 5
+FEWEST_OF_CLASS: Final = 10
+"""Rows of either truth below which DeLong's error is not trusted."""
+
+MEAN_TESTS: Final = ("bootstrap", "wilcoxon", "t")
 
 _SEARCH_STEPS: Final = 80
 
@@ -37,6 +48,10 @@ class Contrast:
 
     discordant: float | None = None
     """Share of pairs that differ, for proportions."""
+
+    effects: tuple[Effect, ...] = ()
+    too_few: bool = False
+    """Whether interval and p rest on so little that nothing may be established by them."""
 
 
 def mcnemar(gains: int, losses: int) -> tuple[float, str]:
@@ -106,6 +121,7 @@ def compare_proportions(baseline: Floats, candidate: Floats, level: float = 0.95
         test=test,
         error=math.sqrt(max(discordant - difference * difference, 0.0) / n),
         discordant=discordant,
+        effects=effects_of_proportions(baseline, candidate),
     )
 
 
@@ -118,29 +134,43 @@ def compare_means(
     num_draws: int = 10_000,
     test: str = "bootstrap",
 ) -> Contrast:
-    """Paired numbers: the bootstrap of the mean difference, and its p or Wilcoxon's.
+    """Paired numbers: the mean difference with its interval, and a test.
 
     Args:
         keys: Of the rows, or of their clusters, as `row_keys` gives them.
-        test: `bootstrap` or `wilcoxon`.
+        test: `bootstrap`, `wilcoxon` or `t`.
     """
     differences = candidate - baseline
     moments = Moments()
     moments.add(differences)
     if moments.n < 2:
         return _nothing("bootstrap", test, difference=moments.mean, n=moments.n)
-    replicates = replicate_means(keys, differences, num_draws)
+    if test == "t":
+        interval, p, method = t_interval(moments, level), paired_t(moments), "t"
+    else:
+        replicates = replicate_means(keys, differences, num_draws)
+        interval, method = percentile_interval(replicates, level), "bootstrap"
+        p = wilcoxon(differences) if test == "wilcoxon" else two_sided_p(replicates)
     variance = moments.variance or 0.0
-    p = wilcoxon(differences) if test == "wilcoxon" else two_sided_p(replicates)
     return Contrast(
         n=moments.n,
         difference=moments.mean,
-        interval=percentile_interval(replicates, level),
-        method="bootstrap",
+        interval=interval,
+        method=method,
         p=1.0 if variance == 0.0 and moments.mean == 0.0 else p,
         test=test,
         error=math.sqrt(variance / moments.n),
+        effects=effects_of_means(baseline, candidate),
+        too_few=moments.n < FEWEST_PAIRS,
     )
+
+
+def paired_t(moments: Moments) -> float | None:
+    """Two-sided p of Student's paired test; None of fewer than two pairs, or where all differ alike."""
+    mean, variance = moments.mean, moments.variance
+    if mean is None or not variance:
+        return None
+    return 2 * float(special.stdtr(moments.n - 1, -abs(mean) / math.sqrt(variance / moments.n)))
 
 
 def compare_clustered(baseline: Floats, candidate: Floats, clusters: Sequence[str], level: float = 0.95) -> Contrast:
@@ -172,6 +202,8 @@ def compare_clustered(baseline: Floats, candidate: Floats, clusters: Sequence[st
         p=p,
         test="clustered_t",
         error=error,
+        effects=effects_of_means(baseline, candidate),
+        too_few=len(by_cluster) < FEWEST_CLUSTERS,
     )
 
 
@@ -192,6 +224,7 @@ def compare_areas(baseline: Floats, candidate: Floats, truths: Truths, level: fl
         p=p,
         test="delong",
         error=found.error,
+        too_few=min(int(truths.sum()), int((~truths).sum())) < FEWEST_OF_CLASS,
     )
 
 
@@ -208,53 +241,6 @@ def wilcoxon(differences: Floats) -> float:
     has_ties = len(np.unique(np.abs(kept))) < len(kept)
     method = "exact" if len(kept) <= 50 and not has_ties else "asymptotic"
     return float(stats.wilcoxon(kept, method=method, correction=method == "asymptotic").pvalue)
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction, in the given order; what has no p takes no part.
-
-    Source:
-        Holm 1979; equal to `multipletests(method="holm")` of statsmodels.
-    """
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
-        adjusted[place] = largest
-    return adjusted
-
-
-def holm_levels(p_values: Sequence[float | None], alpha: float) -> list[float]:
-    """The level that Holm's procedure tests each p at: alpha over the number of those not smaller."""
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    levels = [alpha] * len(p_values)
-    for rank, (_, place) in enumerate(known):
-        levels[place] = alpha / (len(known) - rank)
-    return levels
-
-
-def needed_rows(contrast: Contrast, *, alpha: float = 0.05, power: float = 0.8) -> int | None:
-    """Rows that would establish a difference of the observed size; None where none was observed.
-
-    Proportions use the discordant share under both hypotheses (Connor 1987, Biometrics 43:207), everything else the
-    observed error. Rounded up to two digits: it is an estimate from an estimate.
-    """
-    if not contrast.difference or contrast.error is None or contrast.n == 0:
-        return None
-    z_alpha, z_power = normal_quantile(1 - alpha), normal_quantile(2 * power - 1)
-    if contrast.discordant is not None:
-        spread = math.sqrt(max(contrast.discordant - contrast.difference**2, 0.0))
-        rows = ((z_alpha * math.sqrt(contrast.discordant) + z_power * spread) / contrast.difference) ** 2
-    elif contrast.error == 0.0:
-        return None
-    else:
-        rows = contrast.n * ((z_alpha + z_power) * contrast.error / contrast.difference) ** 2
-    if not math.isfinite(rows) or rows > 1e9:
-        return None
-    rows = max(rows, contrast.n + 1)
-    unit: int = 10 ** max(0, math.floor(math.log10(rows)) - 1)
-    return math.ceil(rows / unit) * unit
 
 
 def _nothing(method: str, test: str, *, difference: float | None = None, n: int = 0) -> Contrast:

@@ -13,6 +13,8 @@ tenants = tenant_table(
     "tenants",
     Column("name", String(200), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
+    Column("suspended_ns", BigInteger),
+    Column("delete_after_ns", BigInteger),
     project=False,
 )
 
@@ -20,6 +22,7 @@ projects = tenant_table(
     "projects",
     Column("name", String(200), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
+    Column("delete_after_ns", BigInteger),
     project=False,
     project_key=True,
 )
@@ -85,5 +88,34 @@ audit_events = tenant_table(
     Column("detail", JSON, nullable=False),
     Column("request_id", String(64)),
     Index(None, "tenant_id", "at_ns"),
+    project=False,
+)
+
+tenant_specs = tenant_table(
+    "tenant_specs",
+    # What a platform admin applied last. Its row is locked where limits are granted, so that grants come one by one.
+    Column("spec", JSON, nullable=False),
+    Column("quotas", JSON, nullable=False),
+    Column("applied_ns", BigInteger, nullable=False),
+    Column("applied_by", PRINCIPAL, nullable=False),
+    project=False,
+)
+
+quota_windows = tenant_table(
+    "quota_windows",
+    # How much of a minute or a day is leased to entry processes or used.
+    Column("resource", String(40), primary_key=True),
+    Column("window_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("granted", BigInteger, nullable=False),
+    project=False,
+)
+
+quota_holds = tenant_table(
+    "quota_holds",
+    # What entry processes hold of what is given back; free again where it is not renewed in time.
+    Column("resource", String(40), primary_key=True),
+    Column("holder", ID, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
     project=False,
 )

@@ -32,7 +32,9 @@ MAX_MATCHES: Final = 20_000
 _LOCK_KEY: Final = 7_101_961
 _UPSERT: Final = (
     "INSERT INTO span_texts (tenant_id, project_id, trace_id, span_id, start_ns, body, words) "
-    "VALUES (:tenant_id, :project_id, :trace_id, :span_id, :start_ns, :body, :words) "
+    "SELECT :tenant_id, :project_id, trace_id, span_id, start_ns, body, string_to_array(words, ' ') "
+    "FROM unnest(CAST(:trace_ids AS text[]), CAST(:span_ids AS text[]), CAST(:starts_ns AS bigint[]), "
+    "CAST(:bodies AS text[]), CAST(:words AS text[])) t(trace_id, span_id, start_ns, body, words) "
     "ON CONFLICT (tenant_id, project_id, trace_id, span_id) "
     "DO UPDATE SET start_ns = excluded.start_ns, body = excluded.body, words = excluded.words"
 )
@@ -98,20 +100,8 @@ class PostgresTextIndex:
         with self._database.transaction(change.scope) as tx:
             found = texts(tx, change.keys)
             if found:
-                values = [
-                    {
-                        "project_id": change.scope.project_id,
-                        "trace_id": item.trace_id,
-                        "span_id": item.span_id,
-                        "start_ns": item.start_ns,
-                        "body": item.body,
-                        # Beside pairs every single CJK character, which has no beginning to be found by here.
-                        "words": sorted({part for word in words_of(item.body) for part in _with_singles(word)}),
-                    }
-                    for item in found
-                ]
                 known = _indexed_before(tx, found)
-                tx.raw(_UPSERT, values)
+                _put_texts(tx, found)
                 _put_resources(tx, {item.resource_key for item in found})
                 _put_attributes(tx, found, known)
             removed = gone(change.keys, found)
@@ -161,6 +151,24 @@ def _indexed_before(tx: Transaction, found: Sequence[SpanText]) -> list[dict[str
     return [{"project_id": tx.scope.project_id, "trace_id": key.trace_id, "span_id": key.span_id} for key in keys]
 
 
+def _put_texts(tx: Transaction, found: Sequence[SpanText]) -> None:
+    once = list({(item.trace_id, item.span_id): item for item in found}.values())
+    columns = {
+        "trace_ids": [item.trace_id for item in once],
+        "span_ids": [item.span_id for item in once],
+        "starts_ns": [item.start_ns for item in once],
+        "bodies": [item.body for item in once],
+        "words": [" ".join(_kept_words(item.body)) for item in once],  # arrays of unequal lengths cannot be unnested
+    }
+    tx.raw(_UPSERT, {"project_id": tx.scope.project_id, **columns})
+
+
+def _kept_words(body: str) -> list[str]:
+    """The words of a text, and beside pairs every single CJK character, which has no beginning to be found by here."""
+    words = set(words_of(body))
+    return sorted(words if body.isascii() else {part for word in words for part in _with_singles(word)})
+
+
 def _put_attributes(tx: Transaction, found: Sequence[SpanText], known: Sequence[dict[str, Any]]) -> None:
     """What the spans' attributes say now; what those that are known said before is taken away first."""
     if known:
@@ -173,7 +181,8 @@ def _put_attributes(tx: Transaction, found: Sequence[SpanText], known: Sequence[
             values[value_id] = value
             postings.append((value_id, item.trace_id, item.span_id))
     _put_values(tx, values)
-    tx.insert_rows(span_attributes, ("value_id", "trace_id", "span_id"), postings)
+    # In the order of the index, so that neighbours go to one page.
+    tx.insert_rows(span_attributes, ("value_id", "trace_id", "span_id"), sorted(postings))
 
 
 def _put_resources(tx: Transaction, keys: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ because taking a document out of such an index needs the very words that were pu
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import struct
 import threading
@@ -221,8 +222,9 @@ def put_texts(
     """Take spans into an index, and what their resources say, by their keys."""
     for resource_key, values in said.items():
         _put_resource(connection, scope, resource_key, values)
-    for text in found:
-        _put(connection, scope, text)
+    texts = {(text.trace_id, text.span_id): text for text in found}
+    if texts:
+        _put_docs(connection, scope, list(texts.values()))
 
 
 def _add_column(connection: sqlite3.Connection) -> None:
@@ -269,36 +271,51 @@ def _put_values(connection: sqlite3.Connection, scope: Scope, values: Mapping[in
     )
 
 
-def _put(connection: sqlite3.Connection, scope: Scope, text: SpanText) -> None:
-    key = (scope.tenant_id, scope.project_id, text.trace_id, text.span_id)
-    packed = zlib.compress(text.body.encode(), 1)
-    values = {value.value_id(scope): value for value in text.values}
-    value_ids = _pack(values)
-    known = connection.execute(
-        "SELECT doc_id, body, value_ids FROM docs "
-        "WHERE tenant_id = ? AND project_id = ? AND trace_id = ? AND span_id = ?",
-        key,
-    ).fetchone()
-    if known is not None:
-        doc_id, *before = known
-        if before == [packed, value_ids]:
-            return
-        _take_out(connection, doc_id, scope, *before)
-        connection.execute("DELETE FROM docs WHERE doc_id = ?", (doc_id,))
-    made = connection.execute(
-        "INSERT INTO docs (tenant_id, project_id, trace_id, span_id, start_ns, body, value_ids) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*key, text.start_ns, packed, value_ids),
-    )
-    connection.execute(
-        "INSERT INTO words (rowid, scope, body) VALUES (?, ?, ?)",
-        (made.lastrowid, _scope_word(scope), index_form(text.body)),
-    )
-    _put_values(connection, scope, values)
+def _put_docs(connection: sqlite3.Connection, scope: Scope, texts: Sequence[SpanText]) -> None:
+    """Many spans in few statements; the caller holds the file's write lock."""
+    known = _known(connection, scope, texts)
+    doc_id: int = connection.execute("SELECT coalesce(max(doc_id), 0) FROM docs").fetchone()[0]
+    docs: list[tuple[Any, ...]] = []
+    words: list[tuple[int, str, str]] = []
+    values: dict[int, AttributeValue] = {}
+    postings: list[tuple[int, int]] = []
+    for text in texts:
+        packed = zlib.compress(text.body.encode(), 1)
+        own = {value.value_id(scope): value for value in text.values}
+        value_ids = _pack(own)
+        before = known.get((text.trace_id, text.span_id))
+        if before is not None:
+            if before[1:] == (packed, value_ids):
+                continue
+            _take_out(connection, before[0], scope, *before[1:])
+            connection.execute("DELETE FROM docs WHERE doc_id = ?", before[:1])
+        doc_id += 1
+        owner = (scope.tenant_id, scope.project_id, text.trace_id, text.span_id)
+        docs.append((doc_id, *owner, text.start_ns, packed, value_ids))
+        words.append((doc_id, _scope_word(scope), index_form(text.body)))
+        values.update(own)
+        postings.extend((value_id, doc_id) for value_id in own)
     connection.executemany(
-        "INSERT OR IGNORE INTO doc_values (value_id, doc_id) VALUES (?, ?)",
-        [(value_id, made.lastrowid) for value_id in values],
+        "INSERT INTO docs (doc_id, tenant_id, project_id, trace_id, span_id, start_ns, body, value_ids) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        docs,
     )
+    connection.executemany("INSERT INTO words (rowid, scope, body) VALUES (?, ?, ?)", words)
+    _put_values(connection, scope, values)
+    # In the order of the table, so that neighbours go to one page.
+    connection.executemany("INSERT OR IGNORE INTO doc_values (value_id, doc_id) VALUES (?, ?)", sorted(postings))
+
+
+def _known(
+    connection: sqlite3.Connection, scope: Scope, texts: Sequence[SpanText]
+) -> dict[tuple[str, str], tuple[int, bytes, bytes]]:
+    """Number, packed text and packed values of the spans that the index holds already."""
+    found = connection.execute(
+        "SELECT d.trace_id, d.span_id, d.doc_id, d.body, d.value_ids FROM json_each(?) k CROSS JOIN docs d "
+        "ON d.tenant_id = ? AND d.project_id = ? AND d.trace_id = k.value ->> 0 AND d.span_id = k.value ->> 1",
+        (json.dumps([(text.trace_id, text.span_id) for text in texts]), scope.tenant_id, scope.project_id),
+    )
+    return {(trace_id, span_id): (doc_id, body, values) for trace_id, span_id, doc_id, body, values in found}
 
 
 def _remove(connection: sqlite3.Connection, scope: Scope, trace_id: str, span_id: str) -> None:

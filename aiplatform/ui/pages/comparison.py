@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from shlex import quote
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ def add_comparison(routes: Routes, site: Site) -> None:
                 "comparison": comparison,
                 "view": view,
                 "address": visit.address(*STATE),
+                "row_address": replace(visit.address(*STATE), path=f"{request.url.path}/row"),
                 "level": round(comparison.options.level * 100),
                 "how": ("" if visit.locale.startswith("zh") else " ").join(
                     note.localized(visit.locale) for note in comparison.notes

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import sha256
 from shlex import quote
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +19,7 @@ from aiplatform.eval.model import (
     RunStatus,
     ScoreState,
 )
+from aiplatform.eval.reporting.content import scorer_lines, signature_lines
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.ui import formatting
@@ -43,13 +47,20 @@ def add_evaluations(routes: Routes, site: Site) -> None:
         visit = site.visit(request, "evaluations")
         data = visit.param("data")
         runs = site.services.evaluations.list(visit.caller, limit=LIST_SIZE, after=visit.param("after"), data=data)
+        version = progress_version(runs.items)
+        if visit.param("v") == version:
+            return Response(status_code=204)
         compared = site.services.evaluations.comparisons(visit.caller, limit=10)
+        still_open = [run.run_id for run in runs.items if not run.status.is_final]
         return visit.page(
             "pages/evaluations.html",
             {
                 "address": visit.address("after", "data"),
                 "runs": runs,
                 "data": data,
+                "version": version,
+                "open_rows": ",".join(f"#run-{run_id}" for run_id in still_open),
+                "leaderboard_href": f"{visit.base}/leaderboard?{urlencode({'data': data})}" if data else None,
                 "comparisons": compared.items,
                 "run_tones": RUN_TONES,
                 "run_names": RUN_STATUS_NAMES,
@@ -67,7 +78,15 @@ def add_evaluations(routes: Routes, site: Site) -> None:
     def run_page(request: Request, run_id: str) -> Response:
         visit = site.visit(request, "evaluations")
         run = site.services.evaluations.get(visit.caller, run_id)
+        if visit.param("v") == progress_version([run]):
+            return Response(status_code=204)
         return visit.page("pages/evaluation.html", _run_view(site, visit, run))
+
+
+def progress_version(runs: Sequence[EvaluationRun]) -> str:
+    """What a page of runs that are still open is known by: it stays the same while nothing happens."""
+    facts = "".join(f"{run.run_id} {run.status} {run.done_rows} {run.error_rows} {run.total_rows};" for run in runs)
+    return sha256(facts.encode()).hexdigest()[:16]
 
 
 def _run_view(site: Site, visit: Visit, run: EvaluationRun) -> dict[str, Any]:
@@ -91,6 +110,8 @@ def _run_view(site: Site, visit: Visit, run: EvaluationRun) -> dict[str, Any]:
     return {
         "run": run,
         "address": address,
+        "is_open": not run.status.is_final,
+        "version": progress_version([run]),
         "metrics": metric_lines(run.metrics),
         "slices": slice_table(run),
         "chosen_slice": chosen_slice,
@@ -111,10 +132,15 @@ def _run_view(site: Site, visit: Visit, run: EvaluationRun) -> dict[str, Any]:
         "made": [
             (visit.text(N_("Run")), run.run_id),
             (visit.text(N_("Model")), f"{run.model.kind} {run.model.name} {run.model.version}".strip()),
-            (visit.text(N_("Scorers")), ", ".join(f"{scorer.name}@{scorer.version}" for scorer in run.scorers)),
+            (visit.text(N_("Scorers")), "; ".join(f"{name} {values[0]}" for name, values in scorer_lines([run]))),
+            *((name, values[0]) for name, values in signature_lines([run])),
+            (visit.text(N_("Data set")), run.data.label),
+            (visit.text(N_("Hash of the data set")), run.data.hash),
             (visit.text(N_("Hash of the rows")), run.data.rows_hash),
+            (visit.text(N_("Clustered by")), run.cluster or "—"),
             (visit.text(N_("Seed")), run.seed),
             (visit.text(N_("Code")), run.code_version),
+            *([(visit.text(N_("MLflow run")), run.mlflow_run_id)] if run.mlflow_run_id else []),
             *sorted(run.environment.items()),
         ],
         "ways": visit.ways(address, f"aiplatform evaluations get {run.run_id}", f"aip.evaluations.get({run.run_id!r})"),

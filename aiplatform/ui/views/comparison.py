@@ -6,18 +6,23 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from aiplatform.core.axes import Axis, axis_for
 from aiplatform.eval.model import (
+    Change,
     Comparison,
     ForestRow,
     GateResult,
     MetricComparison,
     Outcome,
+    RowChange,
     RowCounts,
     Status,
     Unit,
 )
+from aiplatform.eval.shown import answer_text
+from aiplatform.tracing.textdiff import Change as TextChange
+from aiplatform.tracing.textdiff import Piece, diff
 from aiplatform.ui import formatting
-from aiplatform.ui.geometry import Axis, axis_for
 
 TONES: Final = {Status.BETTER: "better", Status.WORSE: "worse", Status.OPEN: "open", Status.BASELINE: "base"}
 WORD_TONES: Final = {Status.BETTER: "better", Status.WORSE: "worse", Status.OPEN: "unsure", Status.BASELINE: "dim"}
@@ -107,6 +112,16 @@ class ComparisonView:
     counts: RowCounts | None
 
 
+def pieces_of(row: RowChange, is_candidate: bool) -> list[Piece]:
+    """One side's answer, with what only this side said marked; whole where a side is missing."""
+    texts = [answer_text(side.output) for side in (row.baseline, row.candidate)]
+    if row.change is Change.MISSING or not all(texts):
+        text = texts[is_candidate]
+        return [Piece(TextChange.SAME, text)] if text else []
+    mine = TextChange.NEW if is_candidate else TextChange.GONE
+    return [piece for piece in diff(*texts) if piece.change in {TextChange.SAME, mine}]
+
+
 def scale_of(metric: MetricComparison) -> Scale:
     """Shares are compared in points; times in whole milliseconds; the rest in three decimals."""
     if metric.in_points:
@@ -151,7 +166,7 @@ def line_of(row: ForestRow, metric: MetricComparison, scale: Scale, axis: Axis) 
         icon=STATUS_ICONS[row.status],
         value=formatting.number(value) if metric.unit is Unit.MILLISECONDS else formatting.fixed(value),
         difference=formatting.UNKNOWN if is_baseline else difference,
-        p=formatting.UNKNOWN if is_baseline else formatting.p_value(row.p_holm),
+        p=formatting.UNKNOWN if is_baseline else formatting.p_value(row.p_adjusted),
         at=axis.zero if is_baseline else (None if estimate is None else axis.at(estimate)),
         low_at=axis.at(low) if has_interval and low is not None else None,
         high_at=axis.at(high) if has_interval and high is not None else None,

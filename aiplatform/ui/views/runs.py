@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from aiplatform.core.axes import Axis, axis_for
 from aiplatform.core.i18n import N_
 from aiplatform.eval.model import EvaluationRun, MetricKind, MetricValue, RunStatus, Unit
 from aiplatform.ui import formatting
-from aiplatform.ui.geometry import Axis, axis_for
 
 _SHARES = {MetricKind.PROPORTION, MetricKind.AUC}
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aiplatform.core.axes import Tick
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.tracing.content_model import Message, Passage
 from aiplatform.tracing.model import SpanDetail, SpanRow
 from aiplatform.tracing.outline import Outline
 from aiplatform.ui import formatting
-from aiplatform.ui.geometry import Bar, Tick, bar_for, time_ticks
+from aiplatform.ui.geometry import Bar, bar_for, time_ticks
 
 ROWS_A_WINDOW: Final = 200
 MAX_ROWS: Final = 400

@@ -57,6 +57,45 @@ def test_a_tenant_is_made_and_its_admin_gets_in(platform: PlatformUnderTest, com
     assert (twice.returncode, "acme" in twice.stderr) == (ExitCode.FAILED, True)
 
 
+SPEC = """
+tenant: acme
+members:
+  - {email: lin@example.com, role: admin}
+quotas: {concurrent_requests: 4, span_bytes_per_day: 10GiB}
+"""
+
+
+def test_a_tenant_is_applied_from_a_file(platform: PlatformUnderTest, command: Command, tmp_path: Path) -> None:
+    admin, file = platform.key(Role.PLATFORM_ADMIN), tmp_path / "acme.yaml"
+    file.write_text(SPEC)
+    assert command("tenants", "diff", str(file), key=admin).returncode == ExitCode.GATE_NOT_PASSED
+    applied = command("tenants", "apply", str(file), key=admin)
+    assert applied.returncode == 0, applied.stderr
+    assert "concurrent_requests" in applied.stdout
+    key = applied.stdout.splitlines()[-1]
+    assert command("tenants", "diff", str(file), key=admin).returncode == 0
+    shown = command("tenants", "get", "acme", key=admin).stdout
+    file.write_text(shown)
+    assert command("tenants", "diff", str(file), key=admin).returncode == 0, shown
+    usage = json.loads(command("tenants", "usage", "--json", key=key).stdout)
+    assert {one["resource"]: one["limit"] for one in usage} == {
+        "concurrent_requests": 4,
+        "span_bytes_per_day": 10 * 2**30,
+    }
+    assert command("tenants", "suspend", "acme", key=admin).returncode == 0
+    assert command("projects", "list", key=key).returncode == ExitCode.NOT_PERMITTED
+    assert command("tenants", "resume", "acme", key=admin).returncode == 0
+    assert command("projects", "list", key=key).returncode == 0
+    file.write_text("tenant: acme\nmember: []\n")
+    wrong = command("tenants", "apply", str(file), key=admin)
+    assert (wrong.returncode, "member" in wrong.stderr, "Traceback" in wrong.stderr) == (
+        ExitCode.WRONG_USE,
+        True,
+        False,
+    )
+    assert "TenantSpec" in command("tenants", "schema", key=admin).stdout
+
+
 def test_an_admin_manages_members_projects_and_keys(platform: PlatformUnderTest, command: Command) -> None:
     admin = platform.key(Role.ADMIN)
     assert command("projects", "create", "docs", key=admin).returncode == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
+import os
 import sys
 import threading
 import time
@@ -11,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import ray
 import ray.data
 
@@ -26,6 +30,7 @@ from aiplatform.eval.scorers import Row, resolve
 
 NUM_ROWS = 130
 SCORERS = ("hit@1", "mrr", "abstention")
+METRICS = ("accuracy", "f1_macro", "bleu", "chrf", "wer")
 
 
 class FolderSink:
@@ -76,6 +81,68 @@ def refused(question: str) -> str:
 def slow(question: str) -> str:
     time.sleep(0.2)
     return question
+
+
+BESIDE = """
+def right(row):
+    return row.output == row.expected
+"""
+TESTS = """
+from beside_tests import right
+
+def test_good(evaluation):
+    rows = [{"id": str(n), "input": str(n), "expected": str(n)} for n in range(40)]
+    run = evaluation(rows, lambda text: text, scorers=[right], num_workers=1, mlflow=False)
+    assert run.must("right >= 0.9").metrics["right"].value == 1
+    assert evaluation.find("test_good").run_id == run.run_id
+
+def test_bad(evaluation):
+    rows = [{"id": str(n), "input": str(n), "expected": str(n)} for n in range(40)]
+    run = evaluation(rows, lambda text: "0", scorers=[right], name="bad one", num_workers=1, mlflow=False)
+    run.must("right >= 0.9 and p95_latency <= 60s")
+
+def test_plain():
+    pass
+"""
+"""What somebody writes who evaluates with pytest."""
+
+
+def with_pytest(folder: Path, *arguments: str) -> dict[str, Any]:
+    """What pytest says of those tests."""
+    (folder / "test_qa.py").write_text(TESTS)
+    (folder / "beside_tests.py").write_text(BESIDE)
+    printed = io.StringIO()
+    options = ["-p", "aiplatform.eval.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers", "-q"]
+    with contextlib.redirect_stdout(printed):
+        code = pytest.main(["-c", os.devnull, "--rootdir", str(folder), *options, *arguments, str(folder)])
+    return {"code": int(code), "printed": printed.getvalue()}
+
+
+def from_files(folder: Path, client: Client) -> dict[str, Any]:
+    """The metrics of the same rows from files of each kind, streamed by Ray's workers."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from aiplatform.eval import files
+
+    folder.mkdir()
+    rows = [{"id": each["id"], "input": each["input"], "language": each["language"]} for each in records()]
+    table = pa.Table.from_pylist(rows)
+    for part in range(2):
+        pq.write_table(table.slice(part * 65, 65), folder / f"part{part}.parquet")
+    (folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (folder / "rows.csv").write_text("id,input,language\n" + "\n".join(",".join(row.values()) for row in rows))
+    before = files.STREAMED_FROM_BYTES, files.RANGE_BYTES
+    files.STREAMED_FROM_BYTES, files.RANGE_BYTES = 0, 1000  # type: ignore[misc]
+    seen = {}
+    for name in ("*.parquet", "rows.jsonl", "rows.csv"):
+        source = open_source(str(folder / name), client)
+        assert source.dataset is not None
+        plan = Plan(run_id="eval-files", model=FunctionModel(function=answer), scorers=resolve((confident,)))
+        outcome = evaluate(source, plan, FolderSink(folder), workers=Workers(num_workers=1, batch_rows=64))
+        seen[name] = [source.num_rows, outcome.rows, outcome.errors, outcome.state.rows_digest]
+    files.STREAMED_FROM_BYTES, files.RANGE_BYTES = before  # type: ignore[misc]
+    return seen
 
 
 def comparable(state: Any) -> Any:
@@ -134,6 +201,26 @@ def main(folder: str) -> None:
     seen["repeated"] = failure(lambda: run([*records()[:3], records()[0]], answer, name="repeated"))
     seen["too_much"] = failure(lambda: run(records(), answer, name="too much", cpus_per_worker=64))
     seen["no_rows"] = failure(lambda: open_source([], client))
+
+    seen["files"] = from_files(Path(folder) / "data", client)
+    (Path(folder) / "tests").mkdir()
+    seen["pytest"] = with_pytest(Path(folder) / "tests")
+    seen["pytest_without"] = with_pytest(Path(folder) / "tests", "-m", "not evaluation")
+    stored = [
+        {"id": str(n), "expected": f"the cat {n % 5} sat", "output": None if n == 3 else f"the cat {n % 7} sat"}
+        for n in range(90)
+    ]
+    measured = {
+        blocks: evaluations.run(
+            ray.data.from_items(stored, override_num_blocks=blocks), metrics=METRICS, name=f"{blocks}", client=client,
+            say=lambda _: None, num_workers=1 + blocks % 2,
+        )
+        for blocks in (1, 5, 13)
+    }  # fmt: skip
+    here = evaluations.measure(stored, METRICS)
+    seen["measured"] = {blocks: to_json(run.run)["metrics"] for blocks, run in measured.items()}
+    seen["here"] = [to_json(metric) for metric in here.values()]
+    seen["row_scores"] = [len([*measured[5].rows(metric=name, state="scored")]) for name in ("accuracy", "bleu")]
 
     cancel = threading.Timer(4.0, lambda: evaluations.cancel("eval-slow", client=client))
     cancel.start()

@@ -75,9 +75,28 @@ def test_evaluation_on_ray(house: House, url: str) -> None:
     assert seen["headline"] == "No difference to v2 is established."
     assert seen["again"] is True
 
+    assert seen["measured"]["1"] == seen["measured"]["5"] == seen["measured"]["13"]
+    assert seen["measured"]["5"][: len(seen["here"])] == seen["here"]
+    assert [(metric["scored"], metric["failed"]) for metric in seen["here"]] == [(89, 1)] * 5
+    assert seen["row_scores"] == [89, 0]
+
     assert seen["bad_key"][1] == "The model endpoint does not know the key."
     assert seen["bad_key_run"] == "failed"
     assert seen["repeated"][0] == "evaluation.repeated_rows"
     assert seen["too_much"][0] == "evaluation.resources"
     assert seen["no_rows"][0] == "evaluation.no_rows"
     assert seen["cancelled"][0] == "evaluation.cancelled"
+
+    found = [*seen["files"].values()]
+    assert [known for known, *_ in found] == [130, None, None]
+    assert {tuple(rest) for _, *rest in found} == {(130, 1, found[0][3])}
+
+    printed = seen["pytest"]["printed"]
+    assert seen["pytest"]["code"] == 1
+    assert "2 passed" in printed
+    assert "1 failed" in printed
+    assert "bad one does not pass its gate" in printed
+    assert "p95_latency <= 60s" in printed
+    assert "/evaluations/eval-" in printed
+    assert seen["pytest_without"]["code"] == 0
+    assert "1 passed, 2 deselected" in seen["pytest_without"]["printed"]

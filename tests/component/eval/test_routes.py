@@ -139,6 +139,24 @@ def test_a_gate_can_be_checked_on_a_run_and_on_a_comparison_afterwards(house: Ho
     assert caught.value.full_code == "gate.syntax"
 
 
+def test_a_leaderboard_ranks_the_runs_of_a_data_set_or_those_that_were_named(house: House) -> None:
+    api = house.platform.api()
+    evaluated(api, "v1", records({}, num_rows=30))
+    house.clock.advance(1)
+    base, worse = evaluated(api, "v2", records({})), evaluated(api, "v3", records(WORSE))
+    found = evaluations.leaderboard(data="faq@3", on="hit@1", client=api)
+    assert [entry.name for entry in found] == ["v2", "v3"]
+    assert "v1 is left out" in str(found)
+    named = evaluations.leaderboard(worse, base.run_id, metrics=["mrr"], client=api)
+    assert [(entry.name, entry.band) for entry in named] == [("v2", "1"), ("v3", "2")]
+    assert named.leaderboard.metrics == ("hit@1", "mrr")
+    assert "v2" in str(named)
+    with pytest.raises(NotFoundError):
+        evaluations.leaderboard(base, "eval-none", client=api)
+    with pytest.raises(NotFoundError):
+        evaluations.leaderboard(base, worse, client=house.platform.api(tenant="globex"))
+
+
 def test_runs_on_different_rows_are_refused_unless_forced(house: House) -> None:
     api = house.platform.api()
     base, other = evaluated(api, "v2", records({})), evaluated(api, "v3", records({}, num_rows=30))
@@ -229,7 +247,7 @@ def test_the_platform_starts_a_run_as_one_job(house: House) -> None:
     assert (run["status"], len(house.jobs.specs)) == ("queued", 1)
     assert house.jobs.specs[0].entrypoint == "python -m aiplatform.eval --run eval-7"
     assert api.get("/api/v1/evaluations/eval-7")["spec"]["data"]["dataset"] == "faq@3"
-    with pytest.raises(InvalidError, match="wrong at 'scorers'"):
+    with pytest.raises(InvalidError, match="give `metrics` or `scorers`"):
         api.post("/api/v1/evaluations", {"name": "v2", "spec": {**SPEC, "scorers": []}, "start": True})
 
 

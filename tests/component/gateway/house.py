@@ -290,6 +290,7 @@ def _furnish_evaluations(api: Client) -> dict[str, str]:
         "rule_id": str(rule["rule_id"]),
         "evaluation_id": base.run_id,
         "candidate_id": better.run_id,
+        "row_id": "q000",
         "comparison_id": str(comparison["comparison_id"]),
     }
 

@@ -108,6 +108,20 @@ _TENANCY: Final = (
     _of("POST", f"{_API}/me:sign-in-code"),
     _of("GET", f"{_API}/tenants"),
     _of("POST", f"{_API}/tenants", json={"id": "{fresh}"}),
+    _of(
+        "PUT",
+        f"{_API}/tenants/{{tenant_id}}",
+        path=f"{_API}/tenants/{{fresh}}",
+        json={"tenant": "{fresh}", "members": [{"email": "lin@{fresh}.example", "role": "admin"}]},
+    ),
+    _of("GET", f"{_API}/tenants/{{tenant_id}}", path=f"{_API}/tenants/{{tenant}}"),
+    _of("POST", f"{_API}/tenants/{{tenant_id}}:suspend", path=f"{_API}/tenants/{{tenant}}:suspend"),
+    _of("POST", f"{_API}/tenants/{{tenant_id}}:resume", path=f"{_API}/tenants/{{tenant}}:resume"),
+    _of("DELETE", f"{_API}/tenants/{{tenant_id}}", path=f"{_API}/tenants/{{tenant}}"),
+    _of("GET", f"{_API}/quotas"),
+    _of("PATCH", f"{_API}/projects/{{project_id}}", path=f"{_API}/projects/{{project}}", json={"name": "Orchard"}),
+    _of("POST", f"{_API}/projects/{{project_id}}:restore", path=f"{_API}/projects/{{project}}:restore"),
+    _of("DELETE", f"{_API}/projects/{{project_id}}", path=f"{_API}/projects/default"),
     _of("GET", f"{_API}/projects"),
     _of("POST", f"{_API}/projects", json={"id": "{fresh}"}),
     _of("GET", f"{_API}/audit"),
@@ -130,12 +144,19 @@ _REGISTRY: Final = (
         path=f"{_API}/datasets/{{fresh}}:add-traces",
         json={"trace_ids": ["{trace_id}"]},
     ),
+    _of("POST", f"{_API}/traces:rows", json={"trace_ids": ["{trace_id}"]}),
     _of("GET", f"{_API}/datasets/{{name}}/versions", path=f"{_API}/datasets/{{dataset}}/versions"),
     _of("GET", f"{_API}/datasets/{{name}}/versions/{{version}}", path=f"{_API}/datasets/{{dataset}}/versions/1"),
     _of(
         "GET",
         f"{_API}/datasets/{{name}}/versions/{{version}}/rows",
         path=f"{_API}/datasets/{{dataset}}/versions/1/rows",
+    ),
+    _of(
+        "GET",
+        f"{_API}/datasets/{{name}}/changes",
+        path=f"{_API}/datasets/{{dataset}}/changes",
+        query={"before": "1", "after": "1"},
     ),
     _of("GET", f"{_API}/models"),
     _of("GET", f"{_API}/models/{{name}}", path=f"{_API}/models/{{model}}"),
@@ -273,8 +294,10 @@ _EVALUATIONS: Final = (
             ("PATCH", "", {"error": "from a stranger"}),
             ("POST", ":gate", {**_GATE, "baseline": "{candidate_id}"}),
             ("GET", "/rows", None),
+            ("GET", "/report", None),
         )
     ),
+    _of("GET", f"{_API}/leaderboard", query={"run": "{evaluation_id},{candidate_id}"}),
     _of("POST", f"{_API}/comparisons", json={"baseline": "{evaluation_id}", "candidates": ["{candidate_id}"]}),
     _of("GET", f"{_API}/comparisons"),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}"),
@@ -308,6 +331,7 @@ _EVALUATIONS: Final = (
     _of("GET", f"{_API}/online-rules/{{rule_id}}"),
     _of("PATCH", f"{_API}/online-rules/{{rule_id}}", json={"is_enabled": True}),
     _of("GET", f"{_API}/online-rules/{{rule_id}}/results"),
+    _of("GET", f"{_API}/comparisons/{{comparison_id}}/report", query={"format": "md"}),
 )
 _PAGE_SAMPLES: Final = (
     _of("GET", "/"),
@@ -361,6 +385,22 @@ _PAGE_SAMPLES: Final = (
             ("experiments", "experiment_id", "experiment_id"),
             ("models", "name", "model"),
             ("deployments", "name", "deployment"),
+        )
+    ),
+    _of("GET", f"{_PAGES}/leaderboard", query={"data": "{dataset}"}),
+    *(
+        _of(
+            "GET",
+            f"{_PAGES}/{noun}/{{{name}}}/{page}",
+            path=f"/{{tenant}}/{{project}}/{noun}/{{{kind}}}/{page}",
+            query=query,
+        )
+        for noun, name, kind, page, query in (
+            ("evaluations", "run_id", "evaluation_id", "row", {"id": "{row_id}"}),
+            ("evaluations", "run_id", "evaluation_id", "report", {}),
+            ("comparisons", "comparison_id", "comparison_id", "row", {"id": "{row_id}"}),
+            ("comparisons", "comparison_id", "comparison_id", "report", {"format": "md"}),
+            ("datasets", "name", "dataset", "changes", {"before": "1", "after": "1"}),
         )
     ),
     *(

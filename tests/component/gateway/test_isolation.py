@@ -43,6 +43,9 @@ OWNER_STATUS: Final = {
     "DELETE /api/v1/prices": 404,  # none of this name was set
     "POST /api/v1/keys:renew": 403,  # for keys of jobs
     "GET /{tenant:tenant}/{project}/traces/{trace_id}/spans/{span_id}/attachments/{key}": 404,  # no file in its span
+    "DELETE /api/v1/tenants/{tenant_id}": 403,  # nor deletes it
+    "DELETE /api/v1/projects/{project_id}": 409,  # the project `default` stays
+    "POST /api/v1/tenants/{tenant_id}:suspend": 403,  # nobody suspends their own
     "GET /sign-in/tenants/{tenant_id}": 404,  # for a browser with several sessions
     "POST /v2/models/{name}/infer": 400,  # it is there, and speaks the other protocol
 }

@@ -12,7 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from aiplatform import datasets as aip_datasets
+from aiplatform import traces as aip_traces
 from aiplatform.core.errors import InvalidError, NotFoundError, PermissionDeniedError, TooLargeError, TransientError
+from aiplatform.eval.blocks import row_of
+from aiplatform.eval.inputs import TraceRows, open_source
 from aiplatform.registry import from_traces
 from aiplatform.registry.datasets import Datasets
 from aiplatform.registry.from_traces import TraceChoice, TraceCollector
@@ -24,6 +27,7 @@ from aiplatform.tenancy.permissions import Role
 from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.otlp import SECOND_NS, export_request, make_span, trace_id_of
 from aiplatform.tracing.model import ScoreSource
+from aiplatform.tracing.routes import build_routes
 from aiplatform.tracing.service import Traces
 
 START_NS = 1_790_000_000 * SECOND_NS
@@ -223,3 +227,38 @@ def test_the_route_and_the_client_add_and_viewers_do_not(house: House) -> None:
     assert [row["expected"] for row in house.rows("hard")] == [None, "because 2"]
     assert [row["trace_id"] for row in house.rows("hard")] == [one, two]
     assert house.platform.client().post(path, json={"trace_ids": []}).status_code == 400
+
+
+def test_traces_are_evaluated_on_without_becoming_a_data_set(house: House) -> None:
+    house.platform.attach(build_trace_routes(house.collector), build_routes(house.traces))
+    one, two = house.send(1, 2)
+    for value in (0.25, 0.75):
+        aip_traces.score(two, "wanted", value, client=house.platform.api())
+    aip_traces.score(two, "answer", "because of that", client=house.platform.api())
+    client = house.platform.api()
+    source = open_source(TraceRows(expected="answer"), client)
+    assert source.table is not None
+    rows = [row_of(record, {}) for record in source.table.to_pylist()]
+    assert [(row.row_id, row.trace_id, row.output) for row in rows] == [
+        (one, one, "because 1"),
+        (two, two, "because 2"),
+    ]
+    assert [row.expected for row in rows] == [None, "because of that"]
+    assert rows[1].columns["scores"] == {"wanted": 0.75, "answer": "because of that"}
+    assert rows[1].latency_ms is not None
+    assert open_source(TraceRows(query="session:s-0", expected="answer"), client).num_rows == 1
+    assert open_source(TraceRows(expected="answer"), client).ref.hash == source.ref.hash
+    assert open_source(TraceRows(), client).ref.hash != source.ref.hash
+    (newest,) = open_source(TraceRows(), client, limit=1).table.to_pylist()  # type: ignore[union-attr]
+    assert row_of(newest, {}).row_id == two
+    with pytest.raises(InvalidError, match="no rows"):
+        open_source(TraceRows(query="session:none"), client)
+
+
+def test_rows_of_another_tenants_or_projects_traces_are_not_read(house: House) -> None:
+    (one,) = house.send(1)
+    for tenant, project in (("rival", "default"), ("default", "lab")):
+        caller = house.platform.caller(Role.ADMIN, tenant=tenant, project=project)
+        with pytest.raises(NotFoundError, match=one):
+            house.collector.rows(caller, ids(one))
+        assert house.collector.rows(caller, TraceChoice()) == []

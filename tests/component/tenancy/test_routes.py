@@ -42,6 +42,15 @@ def test_a_caller_learns_who_they_are_and_what_they_may(ready: PlatformUnderTest
     [
         ("GET", "/api/v1/tenants", None, Role.PLATFORM_ADMIN),
         ("POST", "/api/v1/tenants", {"id": "new"}, Role.PLATFORM_ADMIN),
+        (
+            "PUT",
+            "/api/v1/tenants/new",
+            {"tenant": "new", "members": [{"email": "x@y", "role": "admin"}]},
+            Role.PLATFORM_ADMIN,
+        ),
+        ("GET", "/api/v1/tenants/default", None, Role.PLATFORM_ADMIN),
+        ("POST", "/api/v1/tenants/default:resume", None, Role.PLATFORM_ADMIN),
+        ("GET", "/api/v1/quotas", None, Role.VIEWER),
         ("GET", "/api/v1/projects", None, Role.VIEWER),
         ("POST", "/api/v1/projects", {"id": "new"}, Role.ADMIN),
         ("GET", "/api/v1/members", None, Role.DEVELOPER),
@@ -53,7 +62,7 @@ def test_a_caller_learns_who_they_are_and_what_they_may(ready: PlatformUnderTest
     ],
 )
 def test_the_permission_table_holds(
-    ready: PlatformUnderTest, method: str, path: str, body: dict[str, str] | None, least: Role
+    ready: PlatformUnderTest, method: str, path: str, body: dict[str, object] | None, least: Role
 ) -> None:
     roles = list(Role)
     for role in roles:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from aiplatform.eval.model import Comparison
+from aiplatform.eval.model import Change, Comparison
 from aiplatform.storage.database import Database
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Role
@@ -54,6 +55,19 @@ class Seeded:
         return f"/reviews/{self.world.services.reviews.list(self.caller)[0].queue_id}"
 
     @property
+    def row_id(self) -> str:
+        """A row that the comparison's first candidate made worse."""
+        found = self.world.services.evaluations.comparison_rows(
+            self.caller, self.comparison.comparison_id, change=Change.WORSE, limit=1
+        )
+        return found.items[0].row_id
+
+    @property
+    def leaderboard(self) -> str:
+        """The leaderboard of the data set that was compared on."""
+        return f"/leaderboard?{urlencode({'data': self.comparison.data.label})}"
+
+    @property
     def pages(self) -> list[str]:
         """Every page that shows something, below `/tenant/project`."""
         run_id = self.comparison.baseline.run_id
@@ -69,6 +83,8 @@ class Seeded:
             "/evaluations", f"/evaluations/{run_id}", f"/evaluations/{run_id}?slice=language%3Dzh&state=scored",
             "/judges", self.calibration, "/reviews", self.queue, f"{self.queue}?which=done",
             f"{self.queue}?which=conflict",
+            f"/evaluations/{run_id}/row?id={self.row_id}", f"{comparison}/row?id={self.row_id}", self.leaderboard,
+            "/datasets/python-faq/changes?before=1&after=2", "/datasets/python-faq/changes?before=1&after=2&fate=added",
             comparison, f"{comparison}?metric=mrr&change=better", f"{comparison}?slice=language%3Dzh",
             "/datasets", "/datasets/python-faq", "/datasets/python-faq?version=1&offset=25",
             "/experiments", f"/experiments/{self.experiment_id}", f"/experiments/{self.experiment_id}?columns=all",
@@ -87,7 +103,9 @@ class Seeded:
             f"/traces/to-dataset?pick={self.failed_trace}", f"/traces/erase?pick={self.failed_trace}",
             "/sessions", "/sessions/s-0001", "/usage",
             "/evaluations", f"/evaluations/{run_id}", "/judges", self.calibration, "/reviews", self.queue,
-            f"/comparisons/{self.comparison.comparison_id}", "/datasets", "/datasets/python-faq", "/experiments",
+            f"/comparisons/{self.comparison.comparison_id}",
+            f"/comparisons/{self.comparison.comparison_id}/row?id={self.row_id}", self.leaderboard,
+            "/datasets", "/datasets/python-faq", "/datasets/python-faq/changes?before=1&after=2", "/experiments",
             f"/experiments/{self.experiment_id}", "/models", "/models/qa", "/deployments",
             "/deployments/docs-assistant", "/members", "/keys",
         ]  # fmt: skip

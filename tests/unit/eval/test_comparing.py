@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from statsmodels.stats.contingency_tables import cochrans_q
 
 from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
 from aiplatform.eval.comparing import compare, row_gains
@@ -13,6 +14,7 @@ from aiplatform.eval.model import (
     Change,
     CompareOptions,
     Comparison,
+    Correction,
     ForestRow,
     MetricValue,
     Outcome,
@@ -86,7 +88,48 @@ def test_holm_goes_over_versions_times_metrics() -> None:
     found = compared(planted("v2", 0.57, 1), planted("v3", 0.5, 2), planted("v4", 0.7, 3), metrics=("mrr",))
     lines = [each for metric in found.metrics for each in metric.rows[1:]]
     smallest = min(lines, key=lambda each: each.p_raw or 1.0)
-    assert smallest.p_holm == pytest.approx(min(1.0, 4 * (smallest.p_raw or 0.0)))
+    assert smallest.p_adjusted == pytest.approx(min(1.0, 4 * (smallest.p_raw or 0.0)))
+
+
+def test_another_correction_can_be_chosen_and_is_said() -> None:
+    runs = planted("v2", 0.57, 1), planted("v3", 0.5, 2), planted("v4", 0.68, 3)
+    holm, discovery = compared(*runs), compared(*runs, correction=Correction.BENJAMINI_HOCHBERG)
+    raw = sorted(each.p_raw or 1.0 for each in holm.primary.rows[1:])
+    assert min(each.p_adjusted or 1.0 for each in discovery.primary.rows[1:]) == pytest.approx(min(2 * raw[0], raw[1]))
+    assert any("Benjamini and Hochberg" in str(note) for note in discovery.notes)
+    assert any("Holm" in str(note) for note in holm.notes)
+
+
+def test_cochrans_q_is_asked_of_more_than_two_versions_on_the_rows_they_share() -> None:
+    a, b, c = hits("a", [1, 0, 0, 1, None, 0]), hits("b", [1, 1, 0, 1, 1, 0]), hits("c", [1, 1, 1, 1, 1, 0])
+    found = compared(a, b, c).primary.omnibus
+    table = np.array([[1, 1, 1], [0, 1, 1], [0, 0, 1], [1, 1, 1], [0, 0, 0]])
+    expected = cochrans_q(table)
+    assert found is not None
+    assert (found.n, found.freedom) == (5, 2)
+    assert found.statistic == pytest.approx(expected.statistic)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert any("Cochran's Q over 3 versions and 5 rows" in str(note) for note in compared(a, b, c).notes)
+    assert compared(a, b).primary.omnibus is None
+
+
+def test_what_is_open_says_what_its_rows_could_have_found() -> None:
+    found = compared(planted("v2", 0.57, 1), planted("v4", 0.63, 3))
+    row = line(found, "v4")
+    assert row.detectable is not None
+    assert 0.05 < row.detectable < 0.2
+    assert {effect.name for effect in row.effects} == {"cohens_h", "odds_ratio"}
+    assert "Rows as these find a difference from" in found.verdict.details_text()
+
+
+def test_rows_that_are_missing_cannot_turn_the_verdict_in_silence() -> None:
+    hard, easy = [0.0] * 30, [1.0] * 30
+    baseline = hits("a", [*hard, *easy])
+    candidate = hits("b", [*([None] * 28), 0.0, 0.0, *easy[:24], *([0.0] * 6)])
+    found = compared(baseline, candidate)
+    assert (line(found, "b").difference or 0.0) < 0
+    assert (line(found, "b").value or 0.0) > (found.primary.rows[0].value or 0.0)
+    assert "Over all its rows b lies above a, below it on the rows that both scored." in found.verdict.details_text()
 
 
 def test_a_failed_row_is_missing_not_worse() -> None:
@@ -154,8 +197,24 @@ def test_clusters_are_honoured() -> None:
     found = compared(baseline, candidate, cluster="language")
     assert line(found, "v3").test == "clustered_t"
     assert not found.slices
+    assert line(found, "v3").too_few
+    assert "too few clusters" in found.verdict.details_text()
     with pytest.raises(InvalidError, match="no column 'topic'"):
         compared(baseline, candidate, cluster="topic")
+
+
+def test_a_run_that_was_clustered_is_compared_so_without_asking() -> None:
+    baseline, candidate = planted("v2", 0.57, 1, cluster="language"), planted("v3", 0.7, 2)
+    found = compared(baseline, candidate)
+    assert (found.options.cluster, line(found, "v3").test) == ("language", "clustered_t")
+
+
+def test_a_row_of_both_without_its_cluster_is_an_error() -> None:
+    baseline, candidate = hits("a", [1.0, 0.0, 1.0]), hits("b", [1.0, 1.0, 1.0])
+    unknown = [*baseline.rows.slices["language"][:2], None]
+    baseline = replace(baseline, rows=replace(baseline.rows, slices={"language": unknown}))
+    with pytest.raises(InvalidError, match=r"1 rows have no value in 'language'.*'q2'"):
+        compared(baseline, candidate, cluster="language")
 
 
 def test_different_rows_are_refused_unless_forced_and_then_marked() -> None:
@@ -166,7 +225,10 @@ def test_different_rows_are_refused_unless_forced_and_then_marked() -> None:
     assert caught.value.full_code == "comparison.different_data"
     found = compared(baseline, candidate, force=True)
     assert line(found, "b").n == 3
-    assert any("different rows" in str(note) for note in found.notes)
+    assert [str(mark) for mark in found.verdict.marks] == [
+        "Forced: the runs rest on different rows, and only those they share are compared."
+    ]
+    assert found.verdict.headline_text().startswith("Forced, so not like with like.")
 
 
 def test_scores_of_another_scorer_version_are_refused_unless_forced() -> None:
@@ -175,7 +237,47 @@ def test_scores_of_another_scorer_version_are_refused_unless_forced() -> None:
     new = run_data("b", results, refs=[ScorerRef(name="hit@1", version="2")])
     with pytest.raises(ConflictError, match="different versions of 'hit@1'"):
         compared(old, new)
-    assert any("different versions" in str(note) for note in compared(old, new, force=True).notes)
+    marks = compared(old, new, force=True).verdict.marks
+    assert [str(mark) for mark in marks] == ["Forced: the runs were scored by different versions of hit@1."]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "reason", "mark"),
+    [
+        ({"identity": "b" * 64}, "comparison.different_judges", "Forced: hit@1 was given by different judges."),
+        ({"identity": "a" * 64, "k": 2}, "comparison.different_parameters", "Forced: hit@1 had different parameters."),
+    ],
+)
+def test_scores_of_another_judge_are_refused_unless_forced(theirs: dict[str, object], reason: str, mark: str) -> None:
+    results = [row("q0", score("hit@1", 1.0)), row("q1", score("hit@1", 0.0))]
+    mine = run_data("a", results, refs=[ScorerRef(name="hit@1", parameters={"identity": "a" * 64})])
+    other = run_data("b", results, refs=[ScorerRef(name="hit@1", parameters=theirs)])
+    with pytest.raises(ConflictError) as caught:
+        compared(mine, other)
+    assert caught.value.full_code == reason
+    found = compared(mine, other, force=True)
+    assert [str(each) for each in found.verdict.marks] == [mark]
+    assert mark in found.verdict.details_text()
+
+
+def test_another_data_set_version_is_refused_even_where_its_rows_are_equal() -> None:
+    mine, other = hits("a", [1.0, 0.0]), hits("b", [1.0, 1.0])
+    other = replace(other, run=replace(other.run, data=replace(other.run.data, version="4")))
+    with pytest.raises(ConflictError, match="different data set versions: faq@4 and faq@3"):
+        compared(mine, other)
+    assert "faq@3 and faq@4" in compared(mine, other, force=True).verdict.details_text()
+
+
+def test_a_scorer_that_was_not_compared_may_differ() -> None:
+    results = [row("q0", score("hit@1", 1.0), score("mrr", 1.0)), row("q1", score("hit@1", 0.0), score("mrr", 0.5))]
+    runs = [
+        run_data(name, results, refs=[ScorerRef(name="hit@1"), ScorerRef(name="mrr", version=version)])
+        for name, version in (("a", "1"), ("b", "2"))
+    ]
+    assert compared(*runs).verdict.marks == ()
+    gate = 'not worse_than(baseline, "mrr")'
+    with pytest.raises(ConflictError, match="different versions of 'mrr'"):
+        compared(*runs, gate=gate)
 
 
 def test_runs_that_have_not_completed_are_refused() -> None:
@@ -252,17 +354,17 @@ def test_confidence_of_the_right_kind_is_an_improvement() -> None:
     }
 
 
-@pytest.mark.parametrize("test", ["bootstrap", "wilcoxon"])
+@pytest.mark.parametrize("test", ["bootstrap", "wilcoxon", "t"])
 def test_means_are_compared_by_the_test_that_was_asked_for(test: str) -> None:
     found = line(compared(planted("v2", 0.57, 1), planted("v3", 0.7, 2), on="mrr", test=test), "v3")
-    assert (found.test, found.interval) == (test, "bootstrap")
+    assert (found.test, found.interval) == (test, "t" if test == "t" else "bootstrap")
 
 
 def test_nothing_in_common_establishes_nothing() -> None:
     found = compared(hits("a", [1.0, None]), hits("b", [None, 1.0]))
     assert line(found, "b").status is Status.OPEN
     assert line(found, "b").missing == 2
-    assert found.verdict.headline_text() == "No difference to a is established."
+    assert found.verdict.headline_text() == "There is too little data for a verdict."
 
 
 def test_a_comparison_survives_its_way_through_json() -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiplatform.core.errors import InvalidError
-from aiplatform.eval.gate_language import Limit, parse_gate
+from aiplatform.eval.gate_language import parse_gate
+from aiplatform.eval.gate_nodes import Limit, judges_of
 from aiplatform.eval.gates import Contrasted, GateFacts, check
 from aiplatform.eval.model import (
+    Calibration,
     ForestRow,
     GateResult,
     MetricComparison,
@@ -27,16 +31,18 @@ LATENCY = MetricValue(
 EMPTY = MetricValue(name="citation", kind=MetricKind.MEAN, value=None)
 
 
-def contrasted(low: float, high: float, *, lower_is_better: bool = False, p_holm: float | None = None) -> Contrasted:
+def contrasted(
+    low: float, high: float, *, lower_is_better: bool = False, p_adjusted: float | None = None
+) -> Contrasted:
     """A difference with this interval; settled wherever it leaves out zero, unless a corrected p says otherwise."""
-    is_open = low <= 0 <= high if p_holm is None else p_holm >= 0.05
+    is_open = low <= 0 <= high if p_adjusted is None else p_adjusted >= 0.05
     is_better = (low > 0) != lower_is_better
     row = ForestRow(
         run_id="eval-b",
         name="v3",
         label="",
         status=Status.OPEN if is_open else Status.BETTER if is_better else Status.WORSE,
-        p_holm=p_holm,
+        p_adjusted=p_adjusted,
         value=0.5,
         low=None,
         high=None,
@@ -59,8 +65,13 @@ def contrasted(low: float, high: float, *, lower_is_better: bool = False, p_holm
 
 def facts(compared: Contrasted | None = None) -> GateFacts:
     metrics = {metric.name: metric for metric in (HIT, LATENCY, EMPTY)}
+    lower = replace(HIT, value=0.55)
+    slices = {"language=zh": {"hit@1": lower}, "language=en": {"hit@1": HIT}, "topic=a": {"hit@1": HIT}, "topic=b": {}}
     return GateFacts(
-        metrics=metrics, slices={"language=zh": {"hit@1": HIT}}, contrasts={"hit@1": compared} if compared else {}
+        metrics=metrics,
+        slices=slices,
+        contrasts={"hit@1": compared} if compared else {},
+        calibrations={"relevance": Calibration(judge="relevance", kappa=0.74, low=0.62, high=0.83, n=120)},
     )
 
 
@@ -85,7 +96,23 @@ def judged(gate: str, compared: Contrasted | None = None) -> GateResult:
         ('slice("language=zh", "hit@1") >= 0.5', Outcome.PASS),
         ('slice("language=fr", "hit@1") >= 0.5', Outcome.UNKNOWN),
         ("citation >= 0.5", Outcome.UNKNOWN),
-        ("no_such_metric >= 0.5", Outcome.UNKNOWN),
+        ("p50_latency <= 1s", Outcome.UNKNOWN),
+        ("cost <= $5", Outcome.UNKNOWN),
+        ("low('hit@1') >= 0.5", Outcome.PASS),
+        ("high('hit@1') < 0.6", Outcome.FAIL),
+        ("count('hit@1') >= 269", Outcome.PASS),
+        ('min_over("language", "hit@1") >= 0.5', Outcome.PASS),
+        ('min_over("language", "hit@1") >= 0.6', Outcome.FAIL),
+        ('max_over("language", "hit@1") <= 0.6', Outcome.PASS),
+        ('min_over("topic", "hit@1") >= 0.5', Outcome.UNKNOWN),
+        ('min_over("topic", "hit@1") >= 0.9', Outcome.FAIL),
+        ('calibrated("relevance")', Outcome.PASS),
+        ('calibrated("relevance", 0.75)', Outcome.UNKNOWN),
+        ('calibrated("relevance", 0.9)', Outcome.FAIL),
+        ('calibrated("groundedness")', Outcome.UNKNOWN),
+        ('kappa("relevance") >= 0.7', Outcome.PASS),
+        ('kappa("groundedness") >= 0.7', Outcome.UNKNOWN),
+        ('not calibrated("groundedness")', Outcome.UNKNOWN),
         ("not hit@1 > 0.6", Outcome.PASS),
         ("hit@1 > 0.6 or p95_latency < 2s", Outcome.PASS),
         ("hit@1 > 0.6 or citation > 0.1", Outcome.UNKNOWN),
@@ -110,8 +137,56 @@ def test_every_condition_is_reported_by_itself() -> None:
     assert "not compared" in str(found.conditions[2].detail)
 
 
-def test_a_metric_that_was_mistyped_is_named_with_what_was_meant() -> None:
-    assert "Did you mean hit@1?" in str(judged("hit1 >= 0.5").conditions[0].detail)
+@pytest.mark.parametrize(
+    ("gate", "told", "column"),
+    [
+        ("hit1 >= 0.5", "There is no metric 'hit1' (column 1). Did you mean 'hit@1'?", 1),
+        ("hit@1 >= 0.5 and zebra < 1", "There is no metric 'zebra' (column 18). There are: hit@1, p95", 18),
+        ('hit@1 > 0.9 or coverage("hit1") > 1', "Did you mean 'hit@1'?", 16),
+        ('not worse_than(baseline, "hit1")', "Did you mean 'hit@1'?", 5),
+        ('min_over("lang", "hit@1") >= 0.5', "not sliced by 'lang' (column 1). Did you mean 'language'?", 1),
+        ('slice("colour=red", "hit@1") >= 0.5', "not sliced by 'colour' (column 1). It is by: language, topic", 1),
+    ],
+)
+def test_a_name_that_was_mistyped_is_an_error_with_what_was_meant(gate: str, told: str, column: int) -> None:
+    with pytest.raises(InvalidError) as caught:
+        judged(gate)
+    assert told in str(caught.value)
+    assert caught.value.fields["column"] == column
+
+
+def test_the_slice_that_decides_is_named() -> None:
+    (condition,) = judged('min_over("language", "hit@1") >= 0.6').conditions
+    assert str(condition.detail) == "On language=zh hit@1 is 0.550 [0.510, 0.630], n = 269."
+
+
+def test_the_gate_says_which_judges_it_asks_for() -> None:
+    gate = parse_gate('not (calibrated("a") or kappa("b") > 0.5) and hit@1 > 0.5 and calibrated("a", 0.7)')
+    assert {*judges_of(gate)} == {"a", "b"}
+
+
+@given(
+    st.recursive(
+        st.sampled_from(["hit@1 >= 0.5", "hit@1 > 0.6", "citation > 0.1", 'calibrated("groundedness")']),
+        lambda inner: st.one_of(
+            inner.map(lambda gate: f"not ({gate})"),
+            st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda parts: f"({' '.join(parts)})"),
+        ),
+        max_leaves=8,
+    )
+)
+def test_gates_follow_the_logic_of_three_answers(gate: str) -> None:
+    """Whatever an undecided condition may turn out to be, a decided gate keeps its answer."""
+    found = judged(gate).outcome
+
+    def settled(citation: str, calibrated: str) -> bool:
+        text = gate.replace("hit@1 >= 0.5", "True").replace("hit@1 > 0.6", "False")
+        text = text.replace("citation > 0.1", citation).replace('calibrated("groundedness")', calibrated)
+        return bool(eval(text))
+
+    answers = {settled(a, b) for a in ("True", "False") for b in ("True", "False")}
+    if found is not Outcome.UNKNOWN:
+        assert answers == {found is Outcome.PASS}
 
 
 @pytest.mark.parametrize(
@@ -135,9 +210,9 @@ def test_better_than_wants_the_whole_interval_beyond_the_margin() -> None:
     assert judged('better_than(baseline, "hit@1")', contrasted(-0.1, -0.01)).outcome is Outcome.FAIL
 
 
-@pytest.mark.parametrize(("p_holm", "outcome"), [(0.04, Outcome.PASS), (0.071, Outcome.UNKNOWN)])
-def test_what_the_correction_leaves_open_passes_no_gate(p_holm: float, outcome: Outcome) -> None:
-    found = judged('better_than(baseline, "hit@1")', contrasted(0.002, 0.05, p_holm=p_holm))
+@pytest.mark.parametrize(("p_adjusted", "outcome"), [(0.04, Outcome.PASS), (0.071, Outcome.UNKNOWN)])
+def test_what_the_correction_leaves_open_passes_no_gate(p_adjusted: float, outcome: Outcome) -> None:
+    found = judged('better_than(baseline, "hit@1")', contrasted(0.002, 0.05, p_adjusted=p_adjusted))
     assert found.outcome is outcome
     assert ("p = 0.071 after correction" in str(found.conditions[0].detail)) is (outcome is Outcome.UNKNOWN)
 
@@ -165,6 +240,9 @@ def test_the_gate_says_which_metrics_it_compares() -> None:
         ("(hit@1 > 1", 11, ")"),
         ("hit@1 > 1; import os", 10, "does not belong"),
         ("__import__('os') > 1", 1, "no function"),
+        ("cost <= $", 10, "number"),
+        ("min_over('x') > 1", 13, ","),
+        ("calibrated() and a > 1", 12, "name"),
     ],
 )
 def test_mistakes_are_pointed_at_by_column(gate: str, column: int, told: str) -> None:

@@ -4,23 +4,19 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+import statsmodels.api as sm
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
-from statsmodels.stats.multitest import multipletests
 
 from aiplatform.eval.statistics.hashing import row_keys
 from aiplatform.eval.statistics.paired import (
-    Contrast,
     compare_areas,
     compare_clustered,
     compare_means,
     compare_proportions,
-    holm,
-    holm_levels,
     mcnemar,
-    needed_rows,
     tango,
     wilcoxon,
 )
@@ -84,19 +80,6 @@ def test_tangos_interval_covers_as_often_as_promised() -> None:
     assert covered / 1500 == pytest.approx(0.95, abs=0.015)
 
 
-@settings(max_examples=25)
-@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=12))
-def test_holm_equals_statsmodels_and_leaves_out_what_has_no_p(p_values: list[float | None]) -> None:
-    known = [p for p in p_values if p is not None]
-    expected = iter(multipletests(known, method="holm")[1].tolist() if known else [])
-    for p, adjusted in zip(p_values, holm(p_values), strict=True):
-        assert (adjusted is None) if p is None else adjusted == pytest.approx(next(expected), abs=1e-12)
-
-
-def test_holm_tests_each_p_at_its_own_level() -> None:
-    assert holm_levels([0.04, 0.001, None], 0.05) == [0.05, 0.025, 0.05]
-
-
 def test_paired_proportions_carry_difference_interval_and_test() -> None:
     baseline = np.array([1.0] * 40 + [0.0] * 60)
     candidate = np.array([1.0] * 38 + [0.0] * 2 + [1.0] * 20 + [0.0] * 40)
@@ -157,27 +140,37 @@ def test_clusters_without_spread_establish_nothing() -> None:
     assert found.p is None
 
 
-def test_the_needed_rows_reach_the_power_they_promise() -> None:
-    draw = np.random.default_rng(3)
-    gaining, losing = 0.16, 0.10
-    discordant, difference = gaining + losing, gaining - losing
-    error = math.sqrt((discordant - difference**2) / 269)
-    contrast = Contrast(
-        n=269,
-        difference=difference,
-        interval=None,
-        method="tango",
-        p=0.07,
-        test="mcnemar_chi2",
-        error=error,
-        discordant=discordant,
+def test_the_paired_t_test_is_scipys() -> None:
+    draw = np.random.default_rng(4)
+    baseline = draw.random(40)
+    candidate = baseline + draw.normal(0.02, 0.1, 40)
+    found = compare_means(baseline, candidate, row_keys([str(place) for place in range(40)]), test="t")
+    expected = stats.ttest_rel(candidate, baseline)
+    assert found.p == pytest.approx(float(expected.pvalue), rel=1e-9)
+    assert found.interval == pytest.approx(tuple(expected.confidence_interval(0.95)), rel=1e-9)
+    assert (found.method, found.test) == ("t", "t")
+
+
+@pytest.mark.parametrize("num_clusters", [3, 12])
+def test_clustered_differences_equal_statsmodels(num_clusters: int) -> None:
+    draw = np.random.default_rng(num_clusters)
+    clusters = draw.integers(0, num_clusters, 90)
+    baseline = draw.random(90)
+    candidate = baseline + 0.05 * clusters + draw.normal(0, 0.2, 90)
+    found = compare_clustered(baseline, candidate, [str(each) for each in clusters])
+    fit = sm.OLS(candidate - baseline, np.ones(90)).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": True, "df_correction": True}, use_t=True
     )
-    rows = needed_rows(contrast)
-    assert rows == 570
-    found = [mcnemar(int(g), int(b))[0] < 0.05 for g, b, _ in draw.multinomial(rows, [gaining, losing, 0.74], 2000)]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.04)
+    assert found.difference == pytest.approx(float(fit.params[0]), rel=1e-12)
+    assert found.error == pytest.approx(float(fit.bse[0]), rel=1e-9)
+    assert found.p == pytest.approx(float(fit.pvalues[0]), rel=1e-6)
+    assert found.interval == pytest.approx(tuple(fit.conf_int()[0]), rel=1e-6)
 
 
-def test_no_difference_needs_no_number_of_rows() -> None:
-    nothing = Contrast(n=50, difference=0.0, interval=None, method="", p=1.0, test="", error=0.1)
-    assert needed_rows(nothing) is None
+@pytest.mark.parametrize("test", ["bootstrap", "t"])
+def test_a_handful_of_rows_establishes_nothing_whatever_their_p(test: str) -> None:
+    baseline, candidate = np.zeros(4), np.array([0.2, 0.21, 0.19, 0.2])
+    found = compare_means(baseline, candidate, row_keys(["a", "b", "c", "d"]), test=test)
+    assert found.p is not None
+    assert found.p < 0.01
+    assert found.too_few

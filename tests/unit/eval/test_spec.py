@@ -8,7 +8,9 @@ import pytest
 from aiplatform.core.errors import ConfigError, InvalidError
 from aiplatform.eval.calls import Endpoint, FunctionModel
 from aiplatform.eval.driver import order_of
-from aiplatform.eval.spec import check_run_id, entrypoint, load_spec, parse_spec
+from aiplatform.eval.inference_models import InferenceEndpoint
+from aiplatform.eval.inputs import TraceRows
+from aiplatform.eval.spec import EvalSpec, check_run_id, entrypoint, load_spec, parse_spec, spec_schema
 
 SMALL: dict[str, Any] = {"name": "v1", "data": {"dataset": "faq@3"}, "scorers": ["hit@1"]}
 
@@ -22,11 +24,27 @@ def test_a_specification_becomes_an_order(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     order = order_of(load_spec(file), run_id="eval-7")
-    assert (order.name, order.data, order.limit, order.run_id) == ("v4", "rows.jsonl", 5, "eval-7")
+    assert (order.name, order.data, order.limit, order.run_id) == ("v4", Path("rows.jsonl"), 5, "eval-7")
     assert isinstance(order.model, FunctionModel)
     assert (order.model.version, order.model.in_flight, order.workers.num_workers) == ("qa@3", 4, 2)
     assert order.scorers[0] == "hit@1"
     assert callable(order.scorers[1])
+
+
+def test_traces_and_every_kind_of_model_can_be_said() -> None:
+    spec = {**SMALL, "data": {"traces": "kind:llm", "expected": "answer"}}
+    assert order_of(parse_spec(spec)).data == TraceRows(query="kind:llm", expected="answer")
+    inference = {"endpoint": "iris", "protocol": "inference", "url": "http://x", "input_name": "features"}
+    model = order_of(parse_spec({**SMALL, "model": inference, "in_flight": 3})).model
+    assert model == InferenceEndpoint(model="iris", url="http://x", input_name="features", in_flight=3)
+    assert order_of(parse_spec({**SMALL, "model": {"registered": "qa@3"}})).model == "qa@3"
+
+
+def test_the_published_schema_describes_every_field() -> None:
+    schema = spec_schema()
+    assert schema["required"] == ["name", "data"]
+    assert set(schema["properties"]) == set(EvalSpec.model_fields)
+    assert "kind:llm" in schema["$defs"]["DataSpec"]["properties"]["traces"]["description"]
 
 
 def test_an_endpoint_or_no_model_at_all_is_fine() -> None:
@@ -39,9 +57,12 @@ def test_an_endpoint_or_no_model_at_all_is_fine() -> None:
     ("change", "field"),
     [
         ({"name": ""}, "name"),
-        ({"scorers": []}, "scorers"),
+        ({"scorers": []}, "specification"),
         ({"data": {}}, "data"),
         ({"data": {"dataset": "a@1", "path": "x.csv"}}, "data"),
+        ({"data": {"dataset": "a@1", "expected": "relevance"}}, "data"),
+        ({"model": {"endpoint": "qa", "registered": "qa@3"}}, "model"),
+        ({"model": {"endpoint": "qa", "protocol": "grpc"}}, "model.protocol"),
         ({"model": {}}, "model"),
         ({"model": {"function": "not a reference"}}, "model.function"),
         ({"colour": "blue"}, "colour"),

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from aiplatform.ui.content import MAX_SHOWN_CHARACTERS, answer_text, highlighted, one_line, shown
+from aiplatform.eval.shown import answer_text
+from aiplatform.ui.content import MAX_SHOWN_CHARACTERS, highlighted, one_line, shown
 from aiplatform.ui.views.snippets import PLACEHOLDER, infer_snippet, snippets, try_snippets
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiplatform.ui.geometry import axis_for, bar_for, bucket_ns, buckets_for, columns_for, sparkline, time_ticks
+from aiplatform.core.axes import axis_for
+from aiplatform.ui.geometry import bar_for, bucket_ns, buckets_for, columns_for, sparkline, time_ticks
 
 FINITE = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 

@@ -25,6 +25,13 @@ function move(step, selector, focus) {
   return true;
 }
 
+// On the page of one thing there is no list to walk: the neighbours in the list that it was opened from are a key away.
+function follow(selector) {
+  const link = document.querySelector(selector);
+  if (link) link.click();
+  return link !== null;
+}
+
 function plain(event) {
   switch (event.key) {
     case "/": {
@@ -33,8 +40,8 @@ function plain(event) {
       return query !== null;
     }
     case "?": document.getElementById("keys-help")?.showModal(); return true;
-    case "j": return move(1, "[data-rows] [data-row]", "a[data-open]");
-    case "k": return move(-1, "[data-rows] [data-row]", "a[data-open]");
+    case "j": return move(1, "[data-rows] [data-row]", "a[data-open]") || follow("a[data-next]");
+    case "k": return move(-1, "[data-rows] [data-row]", "a[data-open]") || follow("a[data-previous]");
     case "x": {
       const box = document.querySelector("[data-rows] [data-row].here input[type=checkbox]");
       if (box) box.click();

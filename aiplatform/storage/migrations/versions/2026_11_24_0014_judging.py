@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261124_0013"
-down_revision = "20261124_0011"
+revision = "20261124_0014"
+down_revision = "20261124_0013"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""Hugging Face's `evaluate` in both directions: its metrics here, and ours there."""
