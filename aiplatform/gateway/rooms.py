@@ -9,6 +9,7 @@ from typing import Final
 
 from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.judging.gating import StoredCalibrations
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
 from aiplatform.eval.online.endpoints import JudgeEndpoints
@@ -93,7 +94,8 @@ class Rooms(Services):
     @cached_property
     def evaluations(self) -> EvaluationService:
         """Evaluation runs and comparisons."""
-        return EvaluationService(EvaluationStore(self.database), self.artifacts, self.jobs)
+        calibrations = StoredCalibrations(CalibrationStore(self.database))
+        return EvaluationService(EvaluationStore(self.database), self.artifacts, self.jobs, calibrations=calibrations)
 
     @cached_property
     def judges(self) -> JudgeService:

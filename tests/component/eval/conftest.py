@@ -14,6 +14,7 @@ from aiplatform.core.errors import NotFoundError, PermissionDeniedError
 from aiplatform.eval.api import EvaluationHandle
 from aiplatform.eval.blocks import BlockEvaluator, Plan
 from aiplatform.eval.calls import StoredAnswers
+from aiplatform.eval.judging.gating import StoredCalibrations
 from aiplatform.eval.judging.routes import build_routes as build_judge_routes
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
@@ -99,7 +100,8 @@ def house(
     database: Database, make_platform: Callable[..., PlatformUnderTest], tmp_path: Path, clock: FakeClock
 ) -> House:
     artifacts, jobs = ArtifactStore(str(tmp_path / "artifacts")), FakeJobs()
-    service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock)
+    calibrations = StoredCalibrations(CalibrationStore(database))
+    service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock, calibrations=calibrations)
     platform = make_platform()
     judges = JudgeService(CalibrationStore(database), service, artifacts, clock=clock)
     platform.attach(build_routes(service), build_artifact_routes(artifacts), build_judge_routes(judges))
