@@ -9,6 +9,8 @@ from typing import Final
 
 from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.calling.service import CallService
+from aiplatform.eval.calling.store import CallStore
 from aiplatform.eval.judging.gating import StoredCalibrations
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
@@ -115,6 +117,11 @@ class Rooms(Services):
     def online_worker(self) -> OnlineWorker:
         """What carries the rules out; one a worker."""
         return OnlineWorker(OnlineStore(self.database), self.traces, self.judge_endpoints)
+
+    @cached_property
+    def evaluation_calls(self) -> CallService:
+        """Answers that evaluations have paid for."""
+        return CallService(CallStore(self.database))
 
     @cached_property
     def deployments(self) -> Deployments:

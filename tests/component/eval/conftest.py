@@ -13,6 +13,9 @@ from aiplatform.client.http import Client
 from aiplatform.core.errors import NotFoundError, PermissionDeniedError
 from aiplatform.eval.api import EvaluationHandle
 from aiplatform.eval.blocks import BlockEvaluator, Plan
+from aiplatform.eval.calling.routes import build_call_routes
+from aiplatform.eval.calling.service import CallService
+from aiplatform.eval.calling.store import CallStore
 from aiplatform.eval.calls import StoredAnswers
 from aiplatform.eval.judging.gating import StoredCalibrations
 from aiplatform.eval.judging.routes import build_routes as build_judge_routes
@@ -27,9 +30,12 @@ from aiplatform.jobs.model import Job, JobSpec, JobState
 from aiplatform.registry.artifact_routes import build_artifact_routes
 from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.storage.database import Database
+from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.model import Caller
 from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
+from aiplatform.tracing.price_routes import build_price_routes
+from aiplatform.tracing.prices import Prices
 
 SCORERS = ("hit@1", "mrr", "abstention")
 
@@ -85,6 +91,7 @@ class House:
     artifacts: ArtifactStore
     clock: FakeClock
     judges: JudgeService
+    calls: CallService
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,12 @@ class ApiSink:
 
     def put(self, path: str, content: bytes) -> None:
         self.api.request("PUT", f"/api/v1/artifacts/{path}", content=content)
+
+    def get(self, path: str) -> bytes | None:
+        try:
+            return self.api.request("GET", f"/api/v1/artifacts/{path}").content
+        except NotFoundError:
+            return None
 
 
 @pytest.fixture
@@ -104,8 +117,25 @@ def house(
     service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock, calibrations=calibrations)
     platform = make_platform()
     judges = JudgeService(CalibrationStore(database), service, artifacts, clock=clock)
-    platform.attach(build_routes(service), build_artifact_routes(artifacts), build_judge_routes(judges))
-    return House(platform=platform, service=service, jobs=jobs, artifacts=artifacts, clock=clock, judges=judges)
+    calls = CallService(CallStore(database), clock=clock)
+    prices = build_price_routes(Prices(database, clock))
+    tenancy = tenancy_routes.build_routes(platform.tenancy)
+    routes = (
+        build_routes(service),
+        build_call_routes(calls),
+        build_judge_routes(judges),
+        build_artifact_routes(artifacts),
+    )
+    platform.attach(*routes, prices, tenancy)
+    return House(
+        platform=platform,
+        service=service,
+        jobs=jobs,
+        artifacts=artifacts,
+        clock=clock,
+        judges=judges,
+        calls=calls,
+    )
 
 
 def records(hits: dict[int, bool], num_rows: int = 60) -> list[dict[str, Any]]:

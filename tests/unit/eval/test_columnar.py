@@ -21,7 +21,7 @@ from aiplatform.eval.scorers import resolve as resolve_scorers
 METRICS = ("accuracy", "f1_macro", "squad_f1", "mcc", "latency_ms")
 PLAN = Plan(run_id="run", model=StoredAnswers(), scorers=(), measures=resolve(METRICS), slices=("lang",), cluster="doc")
 
-texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=6)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=6)
 labels = st.sampled_from(["a", "b", 'say "no"', "tab\tbed", "换行\n", "back\\slash", ""])
 ROWS = st.lists(
     st.fixed_dictionaries(
