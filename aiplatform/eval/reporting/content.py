@@ -106,6 +106,7 @@ def origins(runs: Sequence[EvaluationRun]) -> list[tuple[str, tuple[str, ...]]]:
         (N_("Seed"), tuple(str(run.seed) for run in runs)),
         (N_("Code"), tuple(run.code_version for run in runs)),
         (N_("By"), tuple(run.created_by for run in runs)),
+        (N_("MLflow run"), tuple(run.mlflow_run_id for run in runs)),
     ]
     facts = [(name, values) for name, values in facts if any(values)]
     for name in sorted({name for run in runs for name in run.environment}):
