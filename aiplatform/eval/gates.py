@@ -21,6 +21,7 @@ from aiplatform.eval.model import (
     GateResult,
     Message,
     MetricComparison,
+    MetricKind,
     MetricValue,
     Outcome,
     Status,
@@ -89,11 +90,23 @@ def facts_of(
         if row.run_id == run.run_id
     }
     return GateFacts(
-        metrics={metric.name: metric for metric in run.metrics},
+        metrics=_spent(run) | {metric.name: metric for metric in run.metrics},
         slices={part.label: {metric.name: metric for metric in part.metrics} for part in run.slice_metrics},
         contrasts=contrasts,
         calibrations=calibrations or {},
     )
+
+
+def _spent(run: EvaluationRun) -> dict[str, MetricValue]:
+    """What the calls of the run came to, by the names of metrics; nothing where none was made."""
+    sums = run.calls
+    if not sums.paid and not sums.cached:
+        return {}
+    totals = {"cost": sums.cost, "input_tokens": float(sums.input_tokens), "output_tokens": float(sums.output_tokens)}
+    return {
+        name: MetricValue(name=name, kind=MetricKind.MEAN, value=total, n=sums.paid, lower_is_better=True)
+        for name, total in totals.items()
+    }
 
 
 def check(gate: Gate, facts: GateFacts, *, run_id: str, name: str) -> GateResult:

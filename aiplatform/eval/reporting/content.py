@@ -99,10 +99,14 @@ def origins(runs: Sequence[EvaluationRun]) -> list[tuple[str, tuple[str, ...]]]:
         (N_("Rows"), tuple(f"{run.done_rows:,}" for run in runs)),
         (N_("Failed rows"), tuple(f"{run.error_rows:,}" for run in runs)),
         (N_("Model"), tuple(_model(run) for run in runs)),
+        (N_("Calls, paid and from the cache"), tuple(_calls(run) for run in runs)),
+        (N_("Tokens in and out"), tuple(_tokens(run) for run in runs)),
+        (N_("Cost"), tuple(_cost(run) for run in runs)),
         (N_("Clustered by"), tuple(run.cluster for run in runs)),
         (N_("Seed"), tuple(str(run.seed) for run in runs)),
         (N_("Code"), tuple(run.code_version for run in runs)),
         (N_("By"), tuple(run.created_by for run in runs)),
+        (N_("MLflow run"), tuple(run.mlflow_run_id for run in runs)),
     ]
     facts = [(name, values) for name, values in facts if any(values)]
     for name in sorted({name for run in runs for name in run.environment}):
@@ -131,6 +135,21 @@ def signature_lines(runs: Sequence[EvaluationRun]) -> list[tuple[str, tuple[str,
 def _model(run: EvaluationRun) -> str:
     version = f"@{run.model.version}" if run.model.version else ""
     return f"{run.model.kind} {run.model.name}{version}".strip()
+
+
+def _calls(run: EvaluationRun) -> str:
+    sums = run.calls
+    return f"{sums.paid:,} + {sums.cached:,}" if sums.paid or sums.cached else ""
+
+
+def _tokens(run: EvaluationRun) -> str:
+    sums = run.calls
+    return f"{sums.input_tokens:,} + {sums.output_tokens:,}" if sums.input_tokens or sums.output_tokens else ""
+
+
+def _cost(run: EvaluationRun) -> str:
+    # Six significant digits: a run of cheap calls is not free.
+    return "" if run.calls.cost is None else f"{run.calls.cost:.6g} {run.calls.currency}".rstrip()
 
 
 def _scorer(run: EvaluationRun, name: str) -> str:

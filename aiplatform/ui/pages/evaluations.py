@@ -19,7 +19,7 @@ from aiplatform.eval.model import (
     RunStatus,
     ScoreState,
 )
-from aiplatform.eval.reporting.content import scorer_lines, signature_lines
+from aiplatform.eval.reporting.content import origins, scorer_lines, signature_lines
 from aiplatform.tenancy.permissions import Permission
 from aiplatform.tenancy.routing import Routes
 from aiplatform.ui import formatting
@@ -132,18 +132,9 @@ def _run_view(site: Site, visit: Visit, run: EvaluationRun) -> dict[str, Any]:
         "speed": _speed(run),
         "headline": headline(run, visit.text),
         "made": [
-            (visit.text(N_("Run")), run.run_id),
-            (visit.text(N_("Model")), f"{run.model.kind} {run.model.name} {run.model.version}".strip()),
+            *((visit.text(name), values[0] or "—") for name, values in origins([run])),
             (visit.text(N_("Scorers")), "; ".join(f"{name} {values[0]}" for name, values in scorer_lines([run]))),
             *((name, values[0]) for name, values in signature_lines([run])),
-            (visit.text(N_("Data set")), run.data.label),
-            (visit.text(N_("Hash of the data set")), run.data.hash),
-            (visit.text(N_("Hash of the rows")), run.data.rows_hash),
-            (visit.text(N_("Clustered by")), run.cluster or "—"),
-            (visit.text(N_("Seed")), run.seed),
-            (visit.text(N_("Code")), run.code_version),
-            *([(visit.text(N_("MLflow run")), run.mlflow_run_id)] if run.mlflow_run_id else []),
-            *sorted(run.environment.items()),
         ],
         "ways": visit.ways(address, f"aiplatform evaluations get {run.run_id}", f"aip.evaluations.get({run.run_id!r})"),
     }

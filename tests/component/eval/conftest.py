@@ -17,6 +17,7 @@ from aiplatform.eval.calling.routes import build_call_routes
 from aiplatform.eval.calling.service import CallService
 from aiplatform.eval.calling.store import CallStore
 from aiplatform.eval.calls import StoredAnswers
+from aiplatform.eval.judging.gating import StoredCalibrations
 from aiplatform.eval.judging.routes import build_routes as build_judge_routes
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
@@ -118,7 +119,8 @@ def house(
     database: Database, make_platform: Callable[..., PlatformUnderTest], tmp_path: Path, clock: FakeClock
 ) -> Iterator[House]:
     artifacts, jobs = ArtifactStore(str(tmp_path / "artifacts")), FakeJobs()
-    service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock)
+    calibrations = StoredCalibrations(CalibrationStore(database))
+    service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock, calibrations=calibrations)
     platform = make_platform()
     traces = Traces(database, index_path=tmp_path / "text.db", clock=clock)
     reviews = Reviews(ReviewStore(database), service, artifacts, traces, clock=clock)

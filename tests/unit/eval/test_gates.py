@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from aiplatform.core.errors import InvalidError
 from aiplatform.eval.gate_language import parse_gate
 from aiplatform.eval.gate_nodes import Limit, judges_of
-from aiplatform.eval.gates import Contrasted, GateFacts, check
+from aiplatform.eval.gates import Contrasted, GateFacts, check, facts_of
 from aiplatform.eval.model import (
     Calibration,
+    CallSums,
     ForestRow,
     GateResult,
     MetricComparison,
@@ -21,6 +22,7 @@ from aiplatform.eval.model import (
     Status,
     Unit,
 )
+from tests.unit.eval.examples import planted
 
 HIT = MetricValue(
     name="hit@1", kind=MetricKind.PROPORTION, value=0.573, low=0.51, high=0.63, n=269, scored=269, failed=31
@@ -153,6 +155,17 @@ def test_a_name_that_was_mistyped_is_an_error_with_what_was_meant(gate: str, tol
         judged(gate)
     assert told in str(caught.value)
     assert caught.value.fields["column"] == column
+
+
+def test_what_a_run_has_cost_can_be_capped_and_what_has_no_price_cannot_be_told() -> None:
+    run = planted("v2", 0.6, 1, calls=CallSums(paid=40, cached=2, input_tokens=900, output_tokens=80, cost=0.42)).run
+    outcomes = {
+        gate: check(parse_gate(gate), facts_of(run), run_id=run.run_id, name=run.name).outcome
+        for gate in ("cost <= $0.5", "cost <= $0.4", "output_tokens < 100")
+    }
+    assert [*outcomes.values()] == [Outcome.PASS, Outcome.FAIL, Outcome.PASS]
+    free = replace(run, calls=replace(run.calls, cost=None))
+    assert check(parse_gate("cost <= $1"), facts_of(free), run_id="a", name="a").outcome is Outcome.UNKNOWN
 
 
 def test_the_slice_that_decides_is_named() -> None:

@@ -16,6 +16,7 @@ from pypdf import PdfReader
 from aiplatform.core.errors import ConfigError, InvalidError
 from aiplatform.eval.comparing import compare
 from aiplatform.eval.model import (
+    CallSums,
     Change,
     CompareOptions,
     ConditionResult,
@@ -73,7 +74,7 @@ def report(text: str = "the answer") -> ComparisonReport:
 def run_report(text: str = "the answer") -> RunReport:
     score = RowScore(name="hit@1", state=ScoreState.SCORED, value=0.0, reason=text)
     row = RowResult(row_id="q1", input=text, expected=text, output=text, scores=(score,))
-    data = planted("v2", 0.57, 1, code_version="abc123")
+    data = planted("v2", 0.57, 1, code_version="abc123", calls=CallSums(paid=7, cached=3, cost=0.0125, currency="USD"))
     return RunReport(run=replace(data.run, label=text), rows=(row,), made_ns=MADE_NS)
 
 
@@ -136,6 +137,12 @@ def test_any_text_leaves_the_page_as_it_is(text: str) -> None:
     assert [tag for tag, _ in elements(render_html(run_report(text), "en"))] == [
         tag for tag, _ in elements(render_html(run_report("x"), "en"))
     ]
+
+
+def test_a_report_tells_what_the_calls_cost() -> None:
+    html = render_html(run_report(), "en")
+    assert "7 + 3" in html
+    assert "0.0125 USD" in html
 
 
 def test_regressions_show_what_changed_word_by_word() -> None:
