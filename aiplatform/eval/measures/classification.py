@@ -223,8 +223,18 @@ def accuracy_score_of(function: Callable[..., Any]) -> Reference:
     return lambda truths, guesses, weights: function(truths, guesses, sample_weight=weights)
 
 
-def averaged(which: str, average: str, *, beta: float, zero_division: float) -> tuple[Reference, OnSides]:
-    """Precision, recall, F or Jaccard over classes: scikit-learn's function, and the formula for draws."""
+def averaged(
+    which: str, average: str, *, beta: float, zero_division: float, labels: Sequence[Label] | None = None
+) -> tuple[Reference, OnSides | None]:
+    """Precision, recall, F or Jaccard over classes: scikit-learn's function, and the formula for draws.
+
+    Args:
+        which: `precision`, `recall`, `jaccard` or `f`.
+        average: `macro`, `micro` or `weighted`.
+        beta: How much recall weighs in F.
+        zero_division: What stands where there is nothing to divide by.
+        labels: The classes to average over; by default those that occur. Of some only, no interval is told.
+    """
     from sklearn import metrics  # noqa: PLC0415 - heavy
 
     function = {
@@ -234,6 +244,8 @@ def averaged(which: str, average: str, *, beta: float, zero_division: float) -> 
         "f": metrics.fbeta_score,
     }[which]
     options: dict[str, Any] = {"average": average, "zero_division": zero_division}
+    if labels is not None:
+        options["labels"] = list(labels)
     if which == "f":
         options["beta"] = beta
 
@@ -248,7 +260,7 @@ def averaged(which: str, average: str, *, beta: float, zero_division: float) -> 
         weights = sides.expected if average == "weighted" else present.astype(np.float64)
         return np.asarray(np.nansum(by_class * weights, axis=1) / weights.sum(axis=1), dtype=np.float64)
 
-    return reference, on_sides
+    return reference, on_sides if labels is None else None
 
 
 def ratio(which: str, beta: float, zero_division: float, hits: Floats, expected: Floats, given: Floats) -> Floats:

@@ -179,7 +179,13 @@ def test_intervals_take_clusters_together_or_are_not_told() -> None:
         "score": [n * 7 % 60 / 60 for n in place],
         "doc": [n // 10 for n in place],
     }
-    names = ["accuracy", "f1", "wer", "exact_match", aip.evaluations.metric("roc_auc", output="score", alias="auc")]
+    names: list[Any] = [
+        "accuracy",
+        "f1",
+        "wer",
+        "exact_match",
+        aip.evaluations.metric("roc_auc", output="score", alias="auc"),
+    ]
     plain = aip.evaluations.measure(data, names, draws=50)
     clustered = aip.evaluations.measure(data, names, draws=50, cluster="doc")
     assert [metric.interval for metric in plain.values()] == [
