@@ -357,7 +357,7 @@ class RunState:
         """The run's metrics: the scorers' and the measures' in the given order, then latency and errors."""
         return (
             *self._of_scorers(self.scorers, scorers, level),
-            *self.measured.metrics(measures, Request(level=level, seed=seed)),
+            *self.measured.metrics(measures, Request(level=level, seed=seed, cluster=self.cluster)),
             *self.calls.metrics(level),
         )
 
@@ -369,7 +369,7 @@ class RunState:
         seed: int = 0,
     ) -> tuple[SliceMetrics, ...]:
         """The metrics of every slice, by column and value."""
-        request = Request(level=level, seed=seed)
+        request = Request(level=level, seed=seed, cluster=self.cluster)
         parts = self.measured.slices
         return tuple(
             SliceMetrics(

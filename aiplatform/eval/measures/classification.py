@@ -11,7 +11,17 @@ import numpy as np
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import MISSING, Block, Codes, Label
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, RowValues, pairs, undefined
+from aiplatform.eval.measures.measure import (
+    BOOTSTRAP,
+    CLUSTERED,
+    EXPECTED,
+    OUTPUT,
+    Estimate,
+    Request,
+    RowValues,
+    pairs,
+    undefined,
+)
 from aiplatform.eval.measures.states import NUM_BUCKETS, Counts, Fate, Tally
 from aiplatform.eval.model import MetricKind
 from aiplatform.eval.statistics.exact import Floats
@@ -22,7 +32,6 @@ MAX_TOLD_CLASSES: Final = 100
 OTHER: Final = -2
 """Code of a class that no row of the block expects."""
 
-BOOTSTRAP: Final = "poisson_bootstrap"
 
 Averages = str | None
 
@@ -183,7 +192,7 @@ def of_confusion(reference: Reference, on_sides: OnSides | None) -> Callable[[Co
         yield Estimate(
             value=value,
             interval=found,
-            method=f"clustered_{BOOTSTRAP}" if cells.is_clustered else BOOTSTRAP,
+            method=f"{CLUSTERED}{BOOTSTRAP}" if cells.is_clustered else BOOTSTRAP,
             details={} if value is not None else {"undefined": N_("the reference gives no number for these rows")},
         )
 
@@ -203,7 +212,7 @@ def accuracy(state: Confusion, request: Request) -> Iterator[Estimate]:
         found = replicates.interval(
             lambda counts: cells.sides(counts).hits.sum(axis=1) / counts.sum(axis=1), cells.drawn(request), request
         )
-        method = f"clustered_{BOOTSTRAP}"
+        method = f"{CLUSTERED}{BOOTSTRAP}"
     else:
         found, method = wilson(hits, n, request.level), "wilson"
     yield Estimate(value=called(accuracy_score_of(accuracy_score), cells), interval=found, method=method)
@@ -214,8 +223,18 @@ def accuracy_score_of(function: Callable[..., Any]) -> Reference:
     return lambda truths, guesses, weights: function(truths, guesses, sample_weight=weights)
 
 
-def averaged(which: str, average: str, *, beta: float, zero_division: float) -> tuple[Reference, OnSides]:
-    """Precision, recall, F or Jaccard over classes: scikit-learn's function, and the formula for draws."""
+def averaged(
+    which: str, average: str, *, beta: float, zero_division: float, labels: Sequence[Label] | None = None
+) -> tuple[Reference, OnSides | None]:
+    """Precision, recall, F or Jaccard over classes: scikit-learn's function, and the formula for draws.
+
+    Args:
+        which: `precision`, `recall`, `jaccard` or `f`.
+        average: `macro`, `micro` or `weighted`.
+        beta: How much recall weighs in F.
+        zero_division: What stands where there is nothing to divide by.
+        labels: The classes to average over; by default those that occur. Of some only, no interval is told.
+    """
     from sklearn import metrics  # noqa: PLC0415 - heavy
 
     function = {
@@ -225,6 +244,8 @@ def averaged(which: str, average: str, *, beta: float, zero_division: float) -> 
         "f": metrics.fbeta_score,
     }[which]
     options: dict[str, Any] = {"average": average, "zero_division": zero_division}
+    if labels is not None:
+        options["labels"] = list(labels)
     if which == "f":
         options["beta"] = beta
 
@@ -239,7 +260,7 @@ def averaged(which: str, average: str, *, beta: float, zero_division: float) -> 
         weights = sides.expected if average == "weighted" else present.astype(np.float64)
         return np.asarray(np.nansum(by_class * weights, axis=1) / weights.sum(axis=1), dtype=np.float64)
 
-    return reference, on_sides
+    return reference, on_sides if labels is None else None
 
 
 def ratio(which: str, beta: float, zero_division: float, hits: Floats, expected: Floats, given: Floats) -> Floats:
@@ -389,7 +410,7 @@ def _of_class(
     value = values[place] if np.isfinite(values[place]) else None
     below = given if which == "precision" else expected
     found: tuple[float, float] | None = None
-    method = f"clustered_{BOOTSTRAP}" if cells.is_clustered else BOOTSTRAP
+    method = f"{CLUSTERED}{BOOTSTRAP}" if cells.is_clustered else BOOTSTRAP
     if which in {"precision", "recall"} and not cells.is_clustered:
         found, method = wilson(hits, below, request.level), "wilson"
     elif drawn is not None:

@@ -80,6 +80,6 @@ def rate(state: Edits, request: Request) -> Iterator[Estimate]:
     yield Estimate(
         value=changed / length,
         interval=found,
-        method="poisson_bootstrap",
+        method=request.bootstrap,
         details={"edits": changed, "reference_length": length},
     )

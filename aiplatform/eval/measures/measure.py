@@ -5,17 +5,21 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block, Column, Mask
 from aiplatform.eval.measures.states import Fate
 from aiplatform.eval.model import MetricKind, MetricValue, RowScore, ScorerRef, ScoreState, Unit
 
 MAX_TOLD: Final = 300
+BOOTSTRAP: Final = "poisson_bootstrap"
+CLUSTERED: Final = "clustered_"
+NOT_CLUSTERED: Final = N_("no interval of this metric takes rows of one cluster together")
 EXPECTED = "expected"
 OUTPUT = "output"
 STATES: Final = {
@@ -57,6 +61,13 @@ class Request:
     level: float = 0.95
     draws: int = 1000
     seed: int = 0
+    cluster: str = ""
+    """Column whose equal values depend on each other: only intervals that heed it are told."""
+
+    @property
+    def bootstrap(self) -> str:
+        """Name of the bootstrap, which draws clusters where there are any."""
+        return CLUSTERED + BOOTSTRAP if self.cluster else BOOTSTRAP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +154,8 @@ class Measure:
     def metrics(self, state: State, request: Request) -> Iterator[MetricValue]:
         """The numbers of a merged state."""
         for found in self._finished(state, request):
+            if request.cluster and found.interval is not None and not found.method.startswith(CLUSTERED):
+                found = replace(found, interval=None, details={**found.details, "no_interval": NOT_CLUSTERED})
             low, high = found.interval or (None, None)
             yield MetricValue(
                 name=f"{self.name}{found.suffix}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,7 +67,7 @@ def measure(
         InvalidError: A metric is unknown, a column is missing, or there are no rows.
         NotFoundError: There is no such file.
     """
-    measures, request = resolve(metrics), request or Request()
+    measures, request = resolve(metrics), replace(request or Request(), cluster=cluster)
     measured = Measured()
     for part, start in _parts(data, blocks, lambda known: _read(measures, columns or {}, slices, cluster, known)):
         measured.add(block_of(part, columns or {}, cluster, request.seed, start), measures, slices)

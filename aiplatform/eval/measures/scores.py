@@ -16,7 +16,7 @@ import numpy as np
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import SCORED, Block, Codes, Column, Label
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, fates, undefined
+from aiplatform.eval.measures.measure import BOOTSTRAP, EXPECTED, OUTPUT, Estimate, Request, fates, undefined
 from aiplatform.eval.measures.states import Counts, Fate, Tally
 from aiplatform.eval.statistics.exact import Floats
 from aiplatform.eval.statistics.intervals import auc_interval
@@ -136,7 +136,7 @@ def area(function: str, label: Label | None) -> Finished:
         else:
             drawn = replicates.of_cells(cells.counts, request) if len(cells.counts) <= MAX_INTERVAL_SCORES else None
             interval = replicates.interval(lambda counts: _average_precisions(cells, counts), drawn, request)
-            method = "poisson_bootstrap"
+            method = BOOTSTRAP
         yield Estimate(value=value, interval=interval, method=method, details=cells.told)
 
     return finish

@@ -131,7 +131,7 @@ def finished(collector: TranslationCollector) -> Callable[[TranslationState, Req
                 "output_length": score.sys_len,
                 "reference_length": score.ref_len,
             }
-        yield Estimate(value=float(score.score), interval=found, method="poisson_bootstrap", details=details)
+        yield Estimate(value=float(score.score), interval=found, method=request.bootstrap, details=details)
 
     return finish
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -44,38 +45,50 @@ def _share(
     which: str,
     average: str | None = "binary",
     label: Any = None,
+    labels: Sequence[Any] | None = None,
     zero_division: float = 0.0,
     expected: str = EXPECTED,
     output: str = OUTPUT,
 ) -> Recipe:
-    return _of_f(which, 1.0, average, label, zero_division, expected, output)
+    return _of_f(which, 1.0, average, label, labels, zero_division, expected, output)
 
 
 def _fbeta(
     beta: float = 1.0,
     average: str | None = "binary",
     label: Any = None,
+    labels: Sequence[Any] | None = None,
     zero_division: float = 0.0,
     expected: str = EXPECTED,
     output: str = OUTPUT,
 ) -> Recipe:
-    return _of_f("f", beta, average, label, zero_division, expected, output)
+    return _of_f("f", beta, average, label, labels, zero_division, expected, output)
 
 
 def _f1(
     average: str | None = "binary",
     label: Any = None,
+    labels: Sequence[Any] | None = None,
     zero_division: float = 0.0,
     expected: str = EXPECTED,
     output: str = OUTPUT,
 ) -> Recipe:
-    return _of_f("f", 1.0, average, label, zero_division, expected, output)
+    return _of_f("f", 1.0, average, label, labels, zero_division, expected, output)
 
 
 def _of_f(
-    which: str, beta: float, average: str | None, label: Any, zero_division: float, expected: str, output: str
+    which: str,
+    beta: float,
+    average: str | None,
+    label: Any,
+    labels: Sequence[Any] | None,
+    zero_division: float,
+    expected: str,
+    output: str,
 ) -> Recipe:
     collector = ConfusionCollector(expected, output)
+    if labels is not None and average not in {"macro", "micro", "weighted"}:
+        raise ValueError("labels are for averages: macro, micro or weighted")
     if average in {"binary", None}:
         is_binary = average == "binary" and label is None
         only = 1 if is_binary else label
@@ -83,7 +96,8 @@ def _of_f(
         return Recipe(collector=collector, finish=finish)
     if average not in {"macro", "micro", "weighted"}:
         raise ValueError(f"an average is 'binary', 'macro', 'micro', 'weighted' or None, not {average!r}")
-    reference, on_sides = classification.averaged(which, average, beta=beta, zero_division=zero_division)
+    options: dict[str, Any] = {"beta": beta, "zero_division": zero_division, "labels": labels}
+    reference, on_sides = classification.averaged(which, average, **options)
     return Recipe(collector=collector, finish=of_confusion(reference, on_sides))
 
 

@@ -171,6 +171,33 @@ def test_usage_comes_from_columns_or_from_the_answer() -> None:
     }
 
 
+def test_intervals_take_clusters_together_or_are_not_told() -> None:
+    place = range(60)
+    data = {
+        "expected": [n % 2 for n in place],
+        "output": [(n % 2) * (n % 5 > 0) for n in place],
+        "score": [n * 7 % 60 / 60 for n in place],
+        "doc": [n // 10 for n in place],
+    }
+    names: list[Any] = [
+        "accuracy",
+        "f1",
+        "wer",
+        "exact_match",
+        aip.evaluations.metric("roc_auc", output="score", alias="auc"),
+    ]
+    plain = aip.evaluations.measure(data, names, draws=50)
+    clustered = aip.evaluations.measure(data, names, draws=50, cluster="doc")
+    assert [metric.interval for metric in plain.values()] == [
+        "wilson", "poisson_bootstrap", "poisson_bootstrap", "wilson", "delong_logit",
+    ]  # fmt: skip
+    assert [metric.interval for metric in clustered.values()] == [
+        "clustered_poisson_bootstrap", "clustered_poisson_bootstrap", "clustered_poisson_bootstrap", "clustered_t", "",
+    ]  # fmt: skip
+    assert [metric.value for metric in plain.values()] == [metric.value for metric in clustered.values()]
+    assert clustered["auc"].details["no_interval"]
+
+
 def test_columns_have_any_names() -> None:
     data = {"label": ["a", "b"], "prediction": ["a", "a"], "score": [0.2, 0.7], "truth": [0, 1]}
     found = aip.evaluations.measure(

@@ -158,7 +158,7 @@ def test_blocks_merge_to_the_same_bits_in_any_order(order: random.Random, parts:
         for place in range(80)
     ]
     measures = resolve(MIXED)
-    request = Request(draws=30)
+    request = Request(draws=30, cluster=cluster)
 
     def state(chosen: list[dict[str, Any]]) -> Measured:
         found = Measured()

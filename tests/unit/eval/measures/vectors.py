@@ -84,6 +84,9 @@ CLASSES = [
         for average, printed in zip(AVERAGES, (0.238, 0.333, 0.238), strict=True)
     ),
     Vector("f1", *TWO, of(metrics.f1_score), exact=True),
+    Vector("f1_micro(labels=[1, 2])", *SIX, of(metrics.f1_score, average="micro", labels=[1, 2]), exact=True),
+    Vector("recall_macro(labels=[0, 1, 2, 3])", *SIX,
+           of(metrics.recall_score, average="macro", labels=[0, 1, 2, 3], zero_division=0.0), exact=True),
     Vector("precision", *TWO, of(metrics.precision_score), exact=True),
     Vector("recall", *TWO, of(metrics.recall_score), exact=True),
     Vector("jaccard", [0, 1, 1], [1, 1, 1], of(metrics.jaccard_score), 0.6667, True),
