@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,9 @@ def with_pytest(folder: Path, *arguments: str) -> dict[str, Any]:
     (folder / "test_qa.py").write_text(TESTS)
     (folder / "beside_tests.py").write_text(BESIDE)
     printed = io.StringIO()
-    options = ["-p", "aiplatform.eval.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers", "-q"]
+    options = ["-p", "no:cacheprovider", "--strict-markers", "-q"]
+    if not entry_points(group="pytest11", name="aiplatform"):  # in a checkout that was not installed since
+        options += ["-p", "aiplatform.eval.pytest_plugin"]
     with contextlib.redirect_stdout(printed):
         code = pytest.main(["-c", os.devnull, "--rootdir", str(folder), *options, *arguments, str(folder)])
     return {"code": int(code), "printed": printed.getvalue()}
