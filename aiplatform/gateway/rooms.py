@@ -95,7 +95,12 @@ class Rooms(Services):
     @cached_property
     def evaluations(self) -> EvaluationService:
         """Evaluation runs and comparisons."""
-        return EvaluationService(EvaluationStore(self.database), self.artifacts, self.jobs)
+        return EvaluationService(
+            EvaluationStore(self.database),
+            self.artifacts,
+            self.jobs,
+            calibrations=CalibrationStore(self.database),
+        )
 
     @cached_property
     def judges(self) -> JudgeService:

@@ -105,7 +105,9 @@ def house(
     database: Database, make_platform: Callable[..., PlatformUnderTest], tmp_path: Path, clock: FakeClock
 ) -> Iterator[House]:
     artifacts, jobs = ArtifactStore(str(tmp_path / "artifacts")), FakeJobs()
-    service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock)
+    service = EvaluationService(
+        EvaluationStore(database), artifacts, jobs, clock=clock, calibrations=CalibrationStore(database)
+    )
     platform = make_platform()
     traces = Traces(database, index_path=tmp_path / "text.db", clock=clock)
     reviews = Reviews(ReviewStore(database), service, artifacts, traces, clock=clock)

@@ -14,6 +14,7 @@ from aiplatform.core.errors import ConfigError, ConflictError, InvalidError, Not
 from aiplatform.eval.judging import api as judges
 from aiplatform.eval.judging.builtin import Correctness
 from aiplatform.eval.judging.pairwise import Pairwise
+from aiplatform.eval.model import Outcome
 from aiplatform.tenancy.permissions import Role
 from tests.component.eval.conftest import House, evaluated, records
 from tests.component.eval.judged import judged_run
@@ -76,6 +77,18 @@ def test_a_judge_with_planted_errors_is_found_out_over_http(house: House, server
     assert judges.get(judge.identity.digest[:8], client=api).latest == known
     assert house.judges.calibration_of(house.platform.caller().scope, judge.identity.digest) == known
     assert house.judges.calibrations_of_run(house.platform.caller().scope, runs[1].run) == {"correctness": known}
+
+
+def test_a_gate_asks_whether_the_very_judge_was_compared_with_people(house: House, server: ChatServer) -> None:
+    api = house.platform.api()
+    run = judged_run(api, "v1", Correctness(model="m", url=server.url), rows())
+    other = judged_run(api, "v2", Correctness(model="n", url=server.url), rows())
+    gate = 'correctness >= 0.1 and calibrated("correctness", 0.5)'
+    assert run.check(gate).outcome is Outcome.UNKNOWN
+    judges.calibrate(run, people=people(), client=api)
+    assert run.check(gate).outcome is Outcome.PASS
+    assert run.check('calibrated("correctness", 0.95)').outcome is Outcome.FAIL
+    assert other.check(gate).outcome is Outcome.UNKNOWN
 
 
 def test_a_preference_for_the_first_place_is_found(house: House, server: ChatServer) -> None:
