@@ -1,10 +1,11 @@
 # One line a habit; each calls `aiplatform` or a standard tool. `make help` lists them.
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs test test-slow test-emitters check format bench bench-tracing docs messages environment environment-dev
+.PHONY: help up down status logs test test-slow test-emitters check format bench bench-tracing bench-eval docs messages environment environment-dev
 
 help:  ## List the habits
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -22,9 +23,9 @@ status:  ## Tell what runs
 logs:  ## Follow the logs
 	@$(BIN)/aiplatform logs --follow
 
-test: environment-dev  ## Environment, install, every test tier that runs on any machine
+test: environment-dev  ## Environment, install, every test tier that runs on any machine; WORKERS=4 for more at a time
 	@scripts/test-tools
-	@$(BIN)/python -m pytest -m "not slow" -q
+	@$(BIN)/python -m pytest -m "not slow" -q -n $(WORKERS)
 
 test-slow: environment-dev  ## The tests that take many minutes
 	@scripts/test-tools
@@ -51,6 +52,9 @@ bench: environment-dev  ## Benchmarks, as ratios against peers in one run
 
 bench-tracing: environment-dev  ## Tracing against its targets and peers; ARGS=--full takes hours
 	@$(BIN)/python benchmarks/tracing.py $(ARGS)
+
+bench-eval: environment-dev  ## Metrics against the libraries that define them; ARGS=--full for the targets' sizes
+	@$(BIN)/python benchmarks/evaluation.py $(ARGS)
 
 docs: environment-dev  ## Build the documentation site into site/
 	@$(BIN)/mkdocs build --strict

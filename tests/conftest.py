@@ -14,12 +14,30 @@ from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
 from aiplatform.testing.databases import copy_sqlite, create_schema, empty_postgres
 from aiplatform.testing.postgres import PostgresServer, server_programs
+from tests.lanes import lane_of, rank_of
 
 TEST_DATABASE = "test"
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the files of a lane together; among themselves they keep the random order."""
+    items.sort(key=lambda item: rank_of(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out whole lanes, in the order in which they were collected."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = lane_of
+    return scheduler
 
 
 @pytest.fixture

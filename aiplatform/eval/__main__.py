@@ -32,7 +32,7 @@ def evaluate(
     try:
         with Client() as client:
             found = load_spec(spec) if spec is not None else recorded_spec(client, run or "")
-            done = carry_out(order_of(found, run_id=run), client, say=typer.echo)
+            done = carry_out(order_of(found, run_id=run, client=client), client, say=typer.echo)
     except AIPlatformError as error:
         typer.echo(error.localized(locale), err=True)
         if hint := error.localized_hint(locale):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +40,7 @@ from aiplatform.eval.terminal import comparison_view, gate_view, leaderboard_vie
 
 if TYPE_CHECKING:
     from aiplatform.eval.calls import Endpoint
+    from aiplatform.eval.estimating import Estimate
     from aiplatform.eval.inference_models import InferenceEndpoint
     from aiplatform.eval.inputs import TraceRows
     from aiplatform.eval.judging.api import CalibrationHandle
@@ -59,6 +60,7 @@ __all__ = [
     "comparison",
     "comparisons",
     "endpoint",
+    "estimate",
     "find",
     "get",
     "hf_metric",
@@ -67,6 +69,7 @@ __all__ = [
     "list",
     "measure",
     "metric",
+    "resume",
     "run",
     "scorer",
     "to_hf",
@@ -299,10 +302,20 @@ def run(
     cpus_per_worker: float = 0.25,
     run_id: str | None = None,
     mlflow: bool = True,
+    cache: str = "read-write",
+    cache_key: str = "",
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    max_calls: int | None = None,
+    max_tokens: int | None = None,
+    max_cost: float | None = None,
+    currency: str = "USD",
     client: Client | None = None,
     say: Callable[[str], None] | None = None,
 ) -> EvaluationHandle:
     """Evaluate a model on data, on the Ray that this process is connected to.
+
+    A run id of a run that has ended without its result lets that run go on: give the same data, model and scorers.
 
     Args:
         data: `name@version`, a data set handle, a file, a folder or pattern of files, `traces(...)`, dictionaries, a
@@ -325,11 +338,22 @@ def run(
         columns: Which column is what: `{"input": "title"}`. By default the input is the first there is of `input`,
             `inputs`, `question`, `prompt`, `query`, `messages`; ids are in `row_id` or `id`, else made of the content.
         batch: Whether the function takes a list of inputs and returns a list of outputs.
-        in_flight: Model calls of a worker at a time; by default 8 for async functions, else 1.
+        in_flight: Calls of an endpoint at a time in the whole run, by default 64; calls of a function at a time in
+            each worker, by default 8 where it is async, else 1.
         num_workers: Most workers at a time; by default what the cluster has room for.
         cpus_per_worker: Logical CPUs of a worker.
         run_id: The caller's own id: the same id names the same run.
         mlflow: Whether the run is logged to MLflow too, in the experiment `evaluations`.
+        cache: `read-write` uses answers that were paid for before and keeps new ones, `refresh` pays anew, `off` keeps
+            nothing.
+        cache_key: Of a function: other runs of it with the same key use its answers too. By default only this run
+            does, when it is resumed.
+        requests_per_minute: Of the whole run at each endpoint.
+        tokens_per_minute: Likewise.
+        max_calls: The run stops before it pays for more calls of endpoints and judges.
+        max_tokens: … for more tokens, input and output together.
+        max_cost: … more money, by the prices that traces have.
+        currency: Of `max_cost`.
         client: By default one made from the environment.
         say: Takes lines of progress; by default they go to standard error.
 
@@ -337,14 +361,13 @@ def run(
         InvalidError: Data, scorers or row ids are wrong.
         AIPlatformError: A worker failed; the run is recorded as failed with the same words.
     """
-    from aiplatform.eval.calls import FunctionModel  # noqa: PLC0415 - what computes is loaded with the first run
+    from aiplatform.eval.calling.amounts import Caps  # noqa: PLC0415 - what computes is loaded with the first run
+    from aiplatform.eval.calling.keeping import CacheMode  # noqa: PLC0415
     from aiplatform.eval.compute import Workers  # noqa: PLC0415
-    from aiplatform.eval.driver import RunOrder, carry_out, model_of  # noqa: PLC0415
+    from aiplatform.eval.driver import RunOrder, carry_out  # noqa: PLC0415
 
     client = client or Client()
-    answering = model_of(model, client)
-    if isinstance(answering, FunctionModel) and not isinstance(model, FunctionModel):
-        answering = FunctionModel(function=answering.function, batch=batch, in_flight=in_flight, version=version)
+    answering = _answering(model, client, batch=batch, in_flight=in_flight, version=version, cache_key=cache_key)
     order = RunOrder(
         name=name,
         data=data,
@@ -362,11 +385,120 @@ def run(
         columns=columns or {},
         workers=Workers(num_workers=num_workers, cpus=cpus_per_worker),
         mlflow=mlflow,
+        cache=CacheMode(cache),
+        in_flight=in_flight,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        caps=Caps(calls=max_calls, tokens=max_tokens, cost=max_cost, currency=currency),
     )
     return EvaluationHandle(carry_out(order, client, say=say or _say), client)
 
 
-def endpoint(model: str, *, url: str = "", key: str = "", version: str = "", in_flight: int = 8) -> Endpoint:
+def resume(
+    evaluation: EvaluationHandle | str,
+    *,
+    data: Any = None,
+    model: Any = None,
+    scorers: Sequence[Any] | None = None,
+    max_calls: int | None = None,
+    max_tokens: int | None = None,
+    max_cost: float | None = None,
+    currency: str | None = None,
+    client: Client | None = None,
+    say: Callable[[str], None] | None = None,
+) -> EvaluationHandle:
+    """Let a run go on that was interrupted, cancelled, capped, or failed; a completed one answers itself.
+
+    Blocks of rows that are done stay, and no answer that was kept is paid for again.
+
+    Args:
+        evaluation: The run or its id.
+        data: What was evaluated on, where it cannot be read again from where it was (a Ray data set).
+        model: The model, where it is a function that no module holds.
+        scorers: The scorers, where one of them is such a function.
+        max_calls: A new cap, over all attempts together.
+        max_tokens: Likewise.
+        max_cost: Likewise.
+        currency: Of `max_cost`.
+        client: By default one made from the environment.
+        say: Takes lines of progress; by default they go to standard error.
+
+    Raises:
+        NotFoundError: The project has no such run.
+        ConflictError: It is running.
+        InvalidError: What it was made of must be given again.
+    """
+    from aiplatform.eval.calling.amounts import Caps  # noqa: PLC0415 - as above
+    from aiplatform.eval.resuming import resume_run  # noqa: PLC0415
+
+    client = client or Client()
+    run = resume_run(
+        _id(evaluation),
+        client,
+        data=data,
+        model=model,
+        scorers=scorers,
+        caps=Caps(calls=max_calls, tokens=max_tokens, cost=max_cost, currency=currency or ""),
+        say=say or _say,
+    )
+    return EvaluationHandle(run, client)
+
+
+def estimate(
+    data: Any,
+    model: Callable[[Any], Any] | Endpoint | None = None,
+    *,
+    scorers: Sequence[Scorer | Callable[[Any], Any] | str],
+    rows: int = 20,
+    seed: int = 0,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    in_flight: int | None = None,
+    requests_per_minute: float | None = None,
+    client: Client | None = None,
+) -> Estimate:
+    """What a run would cost and how long it would take, from a sample of its rows that is evaluated now.
+
+    The sample's answers are kept: the run that follows does not pay for them again. Functions are called again.
+
+    Args:
+        data: As `run` takes it, like what is not explained here.
+        model: The model.
+        scorers: The scorers, judges among them.
+        rows: Size of the sample.
+        seed: Of the sample.
+        limit: Take the first rows only.
+        columns: Which column is what.
+        in_flight: Calls at a time.
+        requests_per_minute: Of the whole run.
+        client: By default one made from the environment.
+    """
+    from aiplatform.eval.driver import RunOrder  # noqa: PLC0415 - as above
+    from aiplatform.eval.estimating import estimate_order  # noqa: PLC0415
+
+    order = RunOrder(
+        name="estimate",
+        data=data,
+        model=model,
+        scorers=scorers,
+        seed=seed,
+        limit=limit,
+        columns=columns or {},
+        in_flight=in_flight,
+        requests_per_minute=requests_per_minute,
+    )
+    return estimate_order(order, client or Client(), sample_rows=rows)
+
+
+def endpoint(
+    model: str,
+    *,
+    url: str = "",
+    key: str = "",
+    version: str = "",
+    in_flight: int = 64,
+    options: Mapping[str, Any] | None = None,
+) -> Endpoint:
     """An OpenAI-compatible endpoint to evaluate.
 
     Args:
@@ -374,11 +506,12 @@ def endpoint(model: str, *, url: str = "", key: str = "", version: str = "", in_
         url: Address up to `/v1`; by default the platform's own.
         key: By default the platform's key at the platform's address, and `OPENAI_API_KEY` elsewhere.
         version: Registered version that it is, for the record.
-        in_flight: Calls of a worker at a time.
+        in_flight: Most calls of the whole run at a time; fewer where the endpoint refuses more.
+        options: Decoding: `temperature`, `max_tokens`, `seed`, …
     """
     from aiplatform.eval.calls import Endpoint  # noqa: PLC0415 - as above
 
-    return Endpoint(model=model, url=url, key=key, version=version, in_flight=in_flight)
+    return Endpoint(model=model, url=url, key=key, version=version, in_flight=in_flight, options=options or {})
 
 
 def inference_endpoint(
@@ -636,6 +769,16 @@ def comparisons(*, limit: int = 50, client: Client | None = None) -> tuple[Compa
     client = client or Client()
     items = client.get("/api/v1/comparisons", limit=limit)["items"]
     return tuple(ComparisonHandle(from_json(Comparison, item), client) for item in items)
+
+
+def _answering(model: Any, client: Client, *, batch: bool, in_flight: int | None, version: str, cache_key: str) -> Any:
+    from aiplatform.eval.calls import FunctionModel  # noqa: PLC0415 - as above
+    from aiplatform.eval.driver import model_of  # noqa: PLC0415
+
+    found = model_of(model, client)
+    if isinstance(found, FunctionModel) and not isinstance(model, FunctionModel):
+        return replace(found, batch=batch, in_flight=in_flight, version=version, cache_key=cache_key)
+    return found
 
 
 def _id(evaluation: EvaluationHandle | str) -> str:

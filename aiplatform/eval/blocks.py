@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,17 +12,21 @@ from typing import Any, Final, Protocol
 from opentelemetry import context as otel_context
 
 from aiplatform.client.credentials import Credentials
-from aiplatform.core.errors import AIPlatformError, InvalidError
+from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
-from aiplatform.eval import rows
+from aiplatform.eval import finished, rows
+from aiplatform.eval.calling.caller import PaidCaller
+from aiplatform.eval.calling.limiting import DEFAULT_IN_FLIGHT, Limits
+from aiplatform.eval.calling.opening import CallPlan, open_caller
+from aiplatform.eval.calling.scope import CallCounts, CallScope, call_scope
 from aiplatform.eval.calls import Answer, FunctionModel, Model, StoredAnswers, stored_answer
 from aiplatform.eval.measures.columns import Block, Column
 from aiplatform.eval.measures.measure import Measure
 from aiplatform.eval.metrics import RunState
-from aiplatform.eval.model import RowFile, RowResult, RowScore
+from aiplatform.eval.model import RowFile, RowResult, RowScore, to_json
 from aiplatform.eval.scorers import Row, Scorer
 from aiplatform.eval.scoring import ScoreColumn, column_of, score_names, settled
-from aiplatform.eval.statistics.hashing import content_id
+from aiplatform.eval.statistics.hashing import canonical_json, content_id
 from aiplatform.tracing.sdk import span
 
 RECORD_COLUMN: Final = "aiplatform_record"
@@ -42,6 +45,10 @@ class RowSink(Protocol):
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file; writing the same again changes nothing."""
+        ...
+
+    def get(self, path: str) -> bytes | None:
+        """A file that was written; None where there is none."""
         ...
 
 
@@ -63,7 +70,36 @@ class Plan:
     """`input` -> the column that holds it, where names differ."""
 
     credentials: Credentials | None = None
-    """Where workers send the traces of calls; None: nowhere."""
+    """Where workers send the traces of calls, and keep the answers; None: nowhere."""
+
+    calls: CallPlan | None = None
+    """How calls are carried; by default as many at a time as the model says."""
+
+    @property
+    def makes_calls(self) -> bool:
+        """Whether anything is waited for: a model's answer, or a judge's."""
+        return not isinstance(self.model, StoredAnswers) or any(each.is_async for each in self.scorers)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a worker may have many calls under way: not of functions that block, or take whole batches."""
+        if isinstance(self.model, FunctionModel) and (self.model.batch or not self.model.is_async):
+            return any(each.is_async for each in self.scorers)
+        return True
+
+    @property
+    def call_plan(self) -> CallPlan:
+        """How calls are carried."""
+        if self.calls is not None:
+            return self.calls
+        in_flight = getattr(self.model, "in_flight", None) or DEFAULT_IN_FLIGHT
+        return CallPlan(limits=Limits(in_flight=in_flight))
+
+    @property
+    def fingerprint(self) -> str:
+        """What a block's result depends on beside its records."""
+        parts = [self.run_id, to_json(self.model.ref), [to_json(each.ref) for each in self.scorers]]
+        return canonical_json([*parts, [*self.kept_columns], dict(self.columns), self.cluster])
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -86,6 +122,7 @@ class BlockResult:
     """None where rows are not kept."""
 
     errors: int
+    calls: CallCounts = field(default_factory=CallCounts)
 
 
 def row_of(record: Mapping[str, Any], columns: Mapping[str, str], *, needs_input: bool = True) -> Row:
@@ -146,7 +183,7 @@ def block_of_rows(found: Sequence[Row], results: Sequence[RowResult], plan: Plan
 
 
 class BlockEvaluator:
-    """Evaluates blocks, one after another, in one worker."""
+    """Evaluates blocks in one worker, side by side where that is asked for."""
 
     def __init__(self, plan: Plan, sink: RowSink) -> None:
         self._plan = plan
@@ -155,24 +192,66 @@ class BlockEvaluator:
         self._scorers = tuple(each.made() for each in plan.scorers)
 
     def evaluate(self, records: Sequence[Mapping[str, Any]]) -> BlockResult:
-        """Answer, score and store the records of one block.
+        """Answer, score and store the records of one block, with a caller of its own where calls are made.
 
         Raises:
             InvalidError: A record has no input.
-            UnauthenticatedError: The endpoint does not know the key.
+            AIPlatformError: One that `stops_run`, such as a key that the endpoint does not know.
         """
+        if self._plan.makes_calls:
+            return asyncio.run(self._alone(records))
+        found = self._rows(records)
+        answers = [stored_answer(row) for row in found]
+        columns = self._columns(found, answers)
+        ready = [column for column in columns if isinstance(column, list)]
+        if len(ready) < len(columns):  # a plain function may hand back something to wait for
+            ready = asyncio.run(settled(columns))
+        return self._stored(found, self._joined(found, answers, ready), CallCounts(), "")
+
+    async def evaluated(
+        self, records: Sequence[Mapping[str, Any]], caller: PaidCaller, *, key: str = ""
+    ) -> BlockResult:
+        """The same on an event loop that has a caller already.
+
+        Args:
+            records: Of the block.
+            caller: Makes the calls.
+            key: What the block is known by: where its result is kept already, that is taken.
+        """
+        if key and (known := await asyncio.to_thread(self._finished, key)) is not None:
+            return known
+        found = self._rows(records)
+        with call_scope(CallScope(caller=caller, run_id=self._plan.run_id)) as scope:
+            answers = await self._model.answers(found, self._traced)
+            columns = await settled(self._columns(found, answers, scope))
+        results = self._joined(found, answers, columns)
+        return await asyncio.to_thread(self._stored, found, results, scope.counts, key)
+
+    async def _alone(self, records: Sequence[Mapping[str, Any]]) -> BlockResult:
         plan = self._plan
-        needs_input = not isinstance(self._model, StoredAnswers)
-        found = [row_of(record, plan.columns, needs_input=needs_input) for record in records]
-        results = self._results(found)
+        async with open_caller(plan.call_plan, run_id=plan.run_id) as caller:
+            return await self.evaluated(records, caller)
+
+    def _finished(self, key: str) -> BlockResult | None:
+        path = rows_path(self._plan.run_id, key)
+        content = self._sink.get(path)
+        known = None if content is None else finished.unpack(content)
+        if content is None or not isinstance(known, BlockResult):
+            return None
+        digest = hashlib.sha256(content).hexdigest()
+        return replace(known, file=RowFile(path=path, num_rows=known.state.calls.rows, sha256=digest))
+
+    def _stored(self, found: Sequence[Row], results: list[RowResult], counts: CallCounts, key: str) -> BlockResult:
+        plan = self._plan
         state = RunState(cluster=plan.cluster)
         state.add(results, plan.slices)
         results = self._measured(state, found, results)
-        file = None
-        if plan.keep_rows:
-            content = rows.to_parquet(results, plan.score_names, plan.kept_columns)
-            file = put_rows(self._sink, plan.run_id, content, len(results))
-        return BlockResult(state=state, file=file, errors=sum(bool(result.error) for result in results))
+        block = BlockResult(state=state, file=None, errors=sum(bool(result.error) for result in results), calls=counts)
+        if not plan.keep_rows:
+            return block
+        note = finished.pack(block) if key else None
+        content = rows.to_parquet(results, plan.score_names, plan.kept_columns, note=note)
+        return replace(block, file=put_rows(self._sink, plan.run_id, content, len(results), name=key))
 
     def _measured(self, state: RunState, found: Sequence[Row], results: list[RowResult]) -> list[RowResult]:
         """The results with the scores that metrics give their rows; what they collect goes into the state."""
@@ -184,25 +263,15 @@ class BlockEvaluator:
         scores = [each for each in (measure.row_scores(block) for measure in plan.measures) if each is not None]
         return [replace(result, scores=(*result.scores, *more)) for result, *more in zip(results, *scores, strict=True)]
 
-    def _results(self, found: Sequence[Row]) -> list[RowResult]:
-        if not isinstance(self._model, StoredAnswers):
-            return asyncio.run(self._asked(found))
-        answers = [stored_answer(row) for row in found]
-        columns = self._columns(found, answers)
-        if any(inspect.isawaitable(column) for column in columns):
-            return self._joined(found, answers, asyncio.run(settled(columns)))
-        return self._joined(found, answers, [column for column in columns if isinstance(column, list)])
+    def _rows(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        needs_input = not isinstance(self._model, StoredAnswers)
+        return [row_of(record, self._plan.columns, needs_input=needs_input) for record in records]
 
-    async def _asked(self, found: Sequence[Row]) -> list[RowResult]:
-        try:
-            answers = await self._model.answers(found, self._traced)
-        except* AIPlatformError as group:
-            raise _first(group) from None
-        return self._joined(found, answers, await settled(self._columns(found, answers)))
-
-    def _columns(self, found: Sequence[Row], answers: Sequence[Answer]) -> list[ScoreColumn | Awaitable[ScoreColumn]]:
+    def _columns(
+        self, found: Sequence[Row], answers: Sequence[Answer], scope: CallScope | None = None
+    ) -> list[ScoreColumn | Awaitable[ScoreColumn]]:
         seen = [_answered(row, answer) for row, answer in zip(found, answers, strict=True)]
-        return [column_of(each, seen) for each in self._scorers]
+        return [column_of(each, seen, scope) for each in self._scorers]
 
     def _joined(
         self, found: Sequence[Row], answers: Sequence[Answer], columns: Sequence[ScoreColumn]
@@ -243,12 +312,17 @@ class BlockEvaluator:
             otel_context.detach(token)
 
 
-def put_rows(sink: RowSink, run_id: str, content: bytes, num_rows: int) -> RowFile:
-    """A file of row results, stored under the hash of its content."""
+def put_rows(sink: RowSink, run_id: str, content: bytes, num_rows: int, *, name: str = "") -> RowFile:
+    """A file of row results, stored under its block's name, by default the hash of its content."""
     digest = hashlib.sha256(content).hexdigest()
-    path = f"evaluations/{run_id}/rows/{digest[:32]}.parquet"
+    path = rows_path(run_id, name or digest[:32])
     sink.put(path, content)
     return RowFile(path=path, num_rows=num_rows, sha256=digest)
+
+
+def rows_path(run_id: str, name: str) -> str:
+    """Where a run keeps the rows of a block."""
+    return f"evaluations/{run_id}/rows/{name}.parquet"
 
 
 def _answered(row: Row, answer: Answer) -> Row | str:
@@ -256,15 +330,6 @@ def _answered(row: Row, answer: Answer) -> Row | str:
     if answer.error:
         return f"the model call failed: {answer.error}"
     return replace(row, output=answer.output, latency_ms=answer.latency_ms, trace_id=answer.trace_id)
-
-
-def _first(group: BaseExceptionGroup[AIPlatformError]) -> AIPlatformError:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    if not isinstance(found, AIPlatformError):
-        raise TypeError("the group holds errors of the platform alone")
-    return found
 
 
 def _opened(record: Mapping[str, Any]) -> Mapping[str, Any]:

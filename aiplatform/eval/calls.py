@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import hashlib
 import inspect
-import os
+import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
-import httpx
-
-from aiplatform.client.credentials import find_credentials, openai_url
-from aiplatform.core.errors import PermissionDeniedError, UnauthenticatedError
-from aiplatform.core.i18n import N_
+from aiplatform.client.credentials import openai_url
+from aiplatform.eval.calling import ChatEndpoint, ChatRequest, active_caller, stops_run
+from aiplatform.eval.calling.caller import PaidCaller
+from aiplatform.eval.calling.keeping import KeptCall
+from aiplatform.eval.calling.limiting import DEFAULT_IN_FLIGHT
+from aiplatform.eval.calling.scope import CallScope, call_scope, current_scope
+from aiplatform.eval.calling.tasks import all_settled, worker_limit
 from aiplatform.eval.model import ModelKind, ModelRef
 from aiplatform.eval.scorers import Row
+from aiplatform.eval.statistics.hashing import canonical_json
 
-DEFAULT_IN_FLIGHT: Final = 8
 NO_OUTPUT: Final = "the data hold no output"
+DEFAULT_ASYNC_IN_FLIGHT: Final = 8
 TIMEOUT_S: Final = 120.0
-MAX_ATTEMPTS: Final = 4
-MAX_WAIT_S: Final = 20.0
-_RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
 
 Function = Callable[[Any], Any]
 
@@ -60,9 +61,10 @@ class Model(Protocol):
     async def answers(self, rows: Sequence[Row], traced: Traced) -> list[Answer]:
         """One answer a row, in order. A failed call is an answer with an error.
 
+        Calls that cost something go through `aiplatform.eval.calling.active_caller()`.
+
         Raises:
-            UnauthenticatedError: The endpoint knows no such key: every further call would fail too.
-            PermissionDeniedError: The key may not, likewise.
+            AIPlatformError: One that `stops_run`: every further call would fail too.
         """
         ...
 
@@ -84,9 +86,11 @@ class Endpoint:
 
     version: str = ""
     in_flight: int = DEFAULT_IN_FLIGHT
+    """Most calls of the whole run at a time; fewer where the endpoint refuses more."""
+
     timeout_s: float = TIMEOUT_S
-    transport: httpx.AsyncBaseTransport | None = field(default=None, repr=False, compare=False)
-    """What carries requests; by default the network."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Decoding: `temperature`, `max_tokens`, `seed` and whatever else the endpoint takes."""
 
     @property
     def ref(self) -> ModelRef:
@@ -96,35 +100,16 @@ class Endpoint:
         )
 
     async def answers(self, rows: Sequence[Row], traced: Traced) -> list[Answer]:
-        """One answer a row; what may pass (429, 5xx) is tried again, what cannot (401, 403) ends the run."""
-        key = self._own_key()
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        async with httpx.AsyncClient(timeout=self.timeout_s, headers=headers, transport=self.transport) as http:
-            return await _gathered(rows, functools.partial(self._ask, http), traced, self.in_flight)
+        """One answer a row, of which the caller in scope makes those that are not kept yet."""
+        return await _gathered(rows, self._answer)
 
-    def _own_key(self) -> str:
-        # The platform's key never goes to another address.
-        if self.key or (self.url and self.url.rstrip("/") != openai_url()):
-            return self.key or os.environ.get("OPENAI_API_KEY", "")
-        return find_credentials().current_key()
-
-    async def _ask(self, http: httpx.AsyncClient, row: Row) -> Any:
+    async def _answer(self, row: Row) -> Answer:
+        endpoint = ChatEndpoint(url=self.url, key=self.key, timeout_s=self.timeout_s)
         messages = row.input if isinstance(row.input, list) else [{"role": "user", "content": str(row.input)}]
-        body = {"model": self.model, "messages": messages}
-        url = f"{(self.url or openai_url()).rstrip('/')}/chat/completions"
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            try:
-                response = await http.post(url, json=body, headers=_trace_headers())
-            except httpx.TransportError:
-                if attempt == MAX_ATTEMPTS:
-                    raise
-                await asyncio.sleep(_wait_s(None, attempt))
-                continue
-            if response.status_code in _RETRIED and attempt < MAX_ATTEMPTS:
-                await asyncio.sleep(_wait_s(response, attempt))
-                continue
-            return _output(response)
-        raise AssertionError("unreachable")
+        request = ChatRequest(model=self.model, messages=tuple(messages), options=self.options)
+        reply = await active_caller().chat(endpoint, request)
+        output = {"answer": reply.text, **reply.extra}
+        return Answer(output=output, latency_ms=reply.latency_ms, trace_id=reply.trace_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +121,18 @@ class FunctionModel:
     """Whether it takes a list of inputs and returns a list of outputs."""
 
     in_flight: int | None = None
+    """Calls of a worker at a time; by default 8 of an async function, else 1."""
+
     version: str = ""
+    cache_key: str = ""
+    """With one, other runs of the same function and key use its answers too; else only this run does when resumed."""
 
     @property
     def ref(self) -> ModelRef:
         """What is recorded of it."""
         function = self.function
         named = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
-        name = f"{named.__module__}:{named.__qualname__}"
+        name = f"{getattr(named, '__module__', None) or 'builtins'}:{named.__qualname__}"  # `str.upper` has no module
         return ModelRef(kind=ModelKind.CALLABLE, name=name, version=self.version)
 
     def made(self) -> FunctionModel:
@@ -157,11 +146,45 @@ class FunctionModel:
         """One answer a row; whatever the function raises is that row's error."""
         if self.batch:
             return await self._batch(rows, traced)
-        if _is_async(self.function):
-            return await _gathered(rows, self._awaited, traced, self.in_flight or DEFAULT_IN_FLIGHT)
-        in_flight = self.in_flight or 1
+        in_flight = self.in_flight or (DEFAULT_ASYNC_IN_FLIGHT if self.is_async else 1)
+        limit = worker_limit(self.ref.name, in_flight)
+        if self.is_async:
+            return await _gathered(rows, lambda row: self._kept(row, traced, limit, self._awaited))
         with ThreadPoolExecutor(max_workers=in_flight, thread_name_prefix="model") as pool:
-            return await _gathered(rows, functools.partial(self._in_thread, pool), traced, in_flight)
+            in_thread = functools.partial(self._in_thread, pool)
+            return await _gathered(rows, lambda row: self._kept(row, traced, limit, in_thread))
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it is awaited."""
+        return is_async(self.function)
+
+    def _digest(self, row: Row) -> str:
+        """What an answer is kept under; every run has its own unless a key says what the function is."""
+        scope = current_scope()
+        whose = ["key", self.cache_key] if self.cache_key else ["run", scope.run_id if scope else ""]
+        asked = canonical_json(["function", self.ref.name, whose, row.input])
+        return hashlib.sha256(asked.encode()).hexdigest()
+
+    async def _kept(
+        self, row: Row, traced: Traced, limit: asyncio.Semaphore, call: Callable[[Row], Awaitable[Any]]
+    ) -> Answer:
+        async def pay() -> KeptCall:
+            async with limit:
+                started = time.perf_counter()
+                output, trace_id = await traced(row, lambda: call(row))
+                latency_ms = (time.perf_counter() - started) * 1000
+            return self._call(output, latency_ms, trace_id)
+
+        caller = active_caller()
+        if not isinstance(caller, PaidCaller):
+            return _answer_of((await pay()).reply)
+        reply, _ = await caller.once(self._digest(row), pay)
+        return _answer_of(reply)
+
+    def _call(self, output: Any, latency_ms: float, trace_id: str) -> KeptCall:
+        reply = {"output": output, "latency_ms": latency_ms, "trace_id": trace_id}
+        return KeptCall(digest="", reply=reply, model=self.ref.name, is_plain=is_plain(output))
 
     async def _awaited(self, row: Row) -> Any:
         return await self.function(row.input)
@@ -172,8 +195,24 @@ class FunctionModel:
         return await asyncio.get_running_loop().run_in_executor(pool, call)
 
     async def _batch(self, rows: Sequence[Row], traced: Traced) -> list[Answer]:
-        """One call for all rows: they share its trace, and its time in equal parts."""
+        """One call for all rows whose answers are not kept yet: they share its trace, and its time in equal parts."""
+        caller = active_caller()
+        if not isinstance(caller, PaidCaller):
+            return await self._called(rows, traced)
+        digests = [self._digest(row) for row in rows]
+        known = await asyncio.gather(*(caller.find(digest) for digest in digests))
+        open_rows = [row for row, reply in zip(rows, known, strict=True) if reply is None]
+        made = iter(await self._called(open_rows, traced) if open_rows else ())
+        answers = [next(made) if reply is None else _answer_of(reply) for reply in known]
+        calls = [
+            (digest, self._call(answer.output, answer.latency_ms or 0.0, answer.trace_id))
+            for digest, answer, reply in zip(digests, answers, known, strict=True)
+            if reply is None and not answer.error
+        ]
+        await asyncio.gather(*(caller.keep(digest, call) for digest, call in calls if call.is_plain))
+        return answers
 
+    async def _called(self, rows: Sequence[Row], traced: Traced) -> list[Answer]:
         async def call() -> Any:
             found = self.function([row.input for row in rows])
             return await found if inspect.isawaitable(found) else found
@@ -184,9 +223,9 @@ class FunctionModel:
             outputs = list(outputs)
             if len(outputs) != len(rows):
                 raise ValueError(f"the batch function returned {len(outputs)} outputs for {len(rows)} inputs")
-        except (UnauthenticatedError, PermissionDeniedError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever user code raises is these rows' error
+        except Exception as error:
+            if stops_run(error):
+                raise
             return [Answer(error=_told(error)) for _ in rows]
         latency_ms = (time.perf_counter() - started) * 1000 / len(rows)
         return [Answer(output=output, latency_ms=latency_ms, trace_id=trace_id) for output in outputs]
@@ -210,72 +249,41 @@ def stored_answer(row: Row) -> Answer:
     return Answer(output=row.output, latency_ms=row.latency_ms, trace_id=row.trace_id)
 
 
-async def _gathered(
-    rows: Sequence[Row], ask: Callable[[Row], Awaitable[Any]], traced: Traced, in_flight: int
-) -> list[Answer]:
-    limit = asyncio.Semaphore(in_flight)
+async def _gathered(rows: Sequence[Row], answer: Callable[[Row], Awaitable[Answer]]) -> list[Answer]:
+    """An answer for every row, asked for side by side, each in the scope of its row.
+
+    Raises:
+        AIPlatformError: One that ends the run, once the calls under way have come to their end.
+    """
+    block = current_scope() or CallScope()
 
     async def one(row: Row) -> Answer:
-        async with limit:
-            return await _timed(row, ask, traced)
+        with call_scope(block.within(row_id=row.row_id)):
+            try:
+                return await answer(row)
+            except Exception as error:
+                if stops_run(error):
+                    raise
+                return Answer(error=_told(error), trace_id=getattr(error, "trace_id", ""))
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(row)) for row in rows]
-    return [task.result() for task in tasks]
-
-
-async def _timed(row: Row, ask: Callable[[Row], Awaitable[Any]], traced: Traced) -> Answer:
-    started = time.perf_counter()
-    trace_id = ""
-    try:
-        output, trace_id = await traced(row, lambda: ask(row))
-    except (UnauthenticatedError, PermissionDeniedError):
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever the model raises is this row's error
-        return Answer(error=_told(error), trace_id=getattr(error, "trace_id", trace_id))
-    return Answer(output=output, latency_ms=(time.perf_counter() - started) * 1000, trace_id=trace_id)
+    return await all_settled([one(row) for row in rows])
 
 
-def _output(response: httpx.Response) -> Any:
-    if response.status_code == 401:
-        raise UnauthenticatedError(
-            N_("The model endpoint does not know the key: {answer}"),
-            hint=N_("Every further call would fail, so the run stops here. Set the key and start again."),
-            reason="evaluation.endpoint_key",
-            answer=response.text[:300],
-        )
-    if response.status_code == 403:
-        raise PermissionDeniedError(
-            N_("The model endpoint refuses the key: {answer}"),
-            hint=N_("Every further call would fail, so the run stops here."),
-            reason="evaluation.endpoint_key",
-            answer=response.text[:300],
-        )
-    if response.is_error:
-        raise RuntimeError(f"HTTP {response.status_code}: {response.text[:500]}")
-    body = response.json()
-    choice = body["choices"][0]["message"]
-    more = body.get("aiplatform") or choice.get("aiplatform") or {}
-    return {"answer": choice.get("content") or "", **more}
-
-
-def _trace_headers() -> dict[str, str]:
-    from opentelemetry import propagate  # noqa: PLC0415 - only where calls are made
-
-    headers: dict[str, str] = {}
-    propagate.inject(headers)
-    return headers
-
-
-def _wait_s(response: httpx.Response | None, attempt: int) -> float:
-    asked = response.headers.get("retry-after", "") if response is not None else ""
-    if asked.replace(".", "", 1).isdigit():
-        return min(float(asked), MAX_WAIT_S)
-    return min(0.5 * 2.0 ** (attempt - 1), MAX_WAIT_S)
-
-
-def _is_async(function: Function) -> bool:
+def is_async(function: Function) -> bool:
+    """Whether what a function or an object gives is awaited."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is the same after a way through JSON."""
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _answer_of(reply: Mapping[str, Any]) -> Answer:
+    return Answer(output=reply["output"], latency_ms=reply["latency_ms"], trace_id=reply["trace_id"])
 
 
 def _told(error: BaseException) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,13 +20,17 @@ import ray.data
 
 from aiplatform.client.credentials import Credentials
 from aiplatform.client.http import Client
-from aiplatform.core.errors import AIPlatformError, InvalidError, RemoteError, TransientError
+from aiplatform.core.errors import AIPlatformError, InvalidError, NotFoundError, RemoteError, TransientError
 from aiplatform.core.i18n import N_
-from aiplatform.eval import columnar
+from aiplatform.eval import columnar, finished
 from aiplatform.eval.blocks import PLACE_COLUMN, RECORD_COLUMN, BlockEvaluator, BlockResult, Plan, RowSink
+from aiplatform.eval.calling.caller import PaidCaller
+from aiplatform.eval.calling.compute import RayDesk
+from aiplatform.eval.calling.opening import open_caller
+from aiplatform.eval.calling.scope import CallCounts
 from aiplatform.eval.inputs import Source
 from aiplatform.eval.metrics import RunState
-from aiplatform.eval.model import ModelKind, RowFile
+from aiplatform.eval.model import RowFile
 from aiplatform.tracing import sdk
 
 logger = logging.getLogger(__name__)
@@ -33,6 +39,9 @@ CALLED_BATCH_ROWS: Final = 32
 STORED_BATCH_ROWS: Final = 4096
 COLUMN_BATCH_ROWS: Final = 1 << 17
 CPUS_PER_WORKER: Final = 0.25
+MAX_BLOCKS_A_WORKER: Final = 16
+"""Each takes a thread, and holds its rows."""
+
 STALLED_AFTER_S: Final = 300.0
 """How long nothing may happen while the cluster has no room, before the run fails with that as its reason."""
 
@@ -72,8 +81,20 @@ class ClientSink:
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file; writing the same again changes nothing."""
-        with Client(self.credentials) as client:
-            client.request("PUT", f"/api/v1/artifacts/{path}", content=content)
+        _client(self.credentials).request("PUT", f"/api/v1/artifacts/{path}", content=content)
+
+    def get(self, path: str) -> bytes | None:
+        """A file that was written; None where there is none."""
+        try:
+            return _client(self.credentials).request("GET", f"/api/v1/artifacts/{path}").content
+        except NotFoundError:
+            return None
+
+
+@lru_cache(maxsize=4)
+def _client(credentials: Credentials) -> Client:
+    """One client a process: making one reads the system's certificates."""
+    return Client(credentials)
 
 
 @dataclass(slots=True)
@@ -83,6 +104,7 @@ class Outcome:
     state: RunState
     files: list[RowFile]
     errors: int = 0
+    calls: CallCounts = field(default_factory=CallCounts)
 
     @property
     def rows(self) -> int:
@@ -125,6 +147,7 @@ def evaluate(
         if result.file is not None:
             outcome.files.append(result.file)
         outcome.errors += result.errors
+        outcome.calls.merge(result.calls)
         if on_progress is not None:
             on_progress(_progress(outcome, source))
     outcome.files.sort(key=lambda file: file.path)
@@ -162,7 +185,7 @@ def _by_actors(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> I
         batch_size=_batch_rows(plan, workers),
         batch_format="pyarrow",
         num_cpus=workers.cpus,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=_most_workers(workers, source, plan)),
+        compute=_pool(workers, source, plan),
     )
     for row in blocks.iter_rows():
         yield _opened(row["result"])
@@ -174,9 +197,7 @@ def _by_tasks(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> It
     shared = ray.put((plan, sink if plan.keep_rows else None))
     most = 2 * (workers.num_workers or max(1, int(ray.cluster_resources().get("CPU", 1.0))))
     pending: list[ray.ObjectRef[bytes]] = []
-    for start, table in source.tables(
-        workers.batch_rows or COLUMN_BATCH_ROWS, columnar.needed(plan, source.column_names)
-    ):
+    for start, table in source.tables(_batch_rows(plan, workers), columnar.needed(plan, source.column_names)):
         if len(pending) >= most:
             done, pending = ray.wait(pending, num_returns=1)
             yield _opened(ray.get(done[0]))
@@ -189,16 +210,17 @@ def _by_tasks(source: Source, plan: Plan, sink: RowSink, workers: Workers) -> It
 def _here(source: Source, plan: Plan, workers: Workers) -> Iterator[_Result]:
     """Results of a table or file, in this process."""
     evaluator = columnar.TableEvaluator(plan, None)
-    for start, table in source.tables(
-        workers.batch_rows or COLUMN_BATCH_ROWS, columnar.needed(plan, source.column_names)
-    ):
+    for start, table in source.tables(_batch_rows(plan, workers), columnar.needed(plan, source.column_names)):
         yield evaluator.evaluate(table, start)
 
 
 def _is_read_faster_than_sent(source: Source, plan: Plan) -> bool:
     """Whether handing tables to workers would cost more than the work: rows are only counted, and none is kept."""
-    counts_alone = all(getattr(measure.collector, "is_vectorised", False) for measure in plan.measures)
-    return source.dataset is None and _is_columnar(source, plan) and not plan.keep_rows and counts_alone
+    return source.dataset is None and _is_columnar(source, plan) and not plan.keep_rows and _only_counts(plan)
+
+
+def _only_counts(plan: Plan) -> bool:
+    return all(getattr(measure.collector, "is_vectorised", False) for measure in plan.measures)
 
 
 def _opened(result: bytes) -> _Result:
@@ -207,35 +229,83 @@ def _opened(result: bytes) -> _Result:
 
 
 class _BlockWorker:
-    """Evaluates the batches that Ray Data hands it; one instance a worker.
+    """Evaluates the batches that Ray Data hands it, several side by side; one instance a worker.
 
-    What goes wrong comes back as a result too: Ray would keep the words of an error and lose its kind.
+    All of them share one event loop and one caller, so that calls of one block go on while another begins or ends. What
+    goes wrong comes back as a result too: Ray would keep the words of an error and lose its kind.
     """
 
     def __init__(self, plan: Plan, sink: RowSink) -> None:
         if plan.credentials is not None:
             where = plan.credentials
             sdk.init(where.project_id, url=where.url, key=where.key, service_name="evaluation")
-        self._make = partial(BlockEvaluator, plan, sink)
+        self._plan = plan
+        self._sink = sink
+        self._making = threading.Lock()  # protects what follows, which the first batch makes
         self._evaluator: BlockEvaluator | None = None
         self._tables = columnar.TableEvaluator(plan, sink) if columnar.suits(plan) else None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._caller: PaidCaller | None = None
+        self._opened: AbstractAsyncContextManager[PaidCaller] | None = None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         try:
-            if self._evaluator is None:
-                self._evaluator = self._make()
-            result: BlockResult | AIPlatformError
-            if self._tables is not None and RECORD_COLUMN not in batch.column_names:
-                result = self._tables.evaluate(batch)
-            else:
-                result = self._evaluator.evaluate(batch.to_pylist())
+            result: BlockResult | AIPlatformError = self._result(batch)
         except AIPlatformError as error:
             result = error
         except Exception as error:
-            logger.exception("a block failed", extra={"run_id": self._make.args[0].run_id})
+            logger.exception("a block failed", extra={"run_id": self._plan.run_id})
             result = _worker_failed(error)
         sdk.flush(FLUSH_S)
         return pa.table({"result": pa.array([pickle.dumps(result)], pa.binary())})
+
+    def _result(self, batch: pa.Table) -> BlockResult:
+        if self._tables is not None and RECORD_COLUMN not in batch.column_names:
+            return self._tables.evaluate(batch)
+        with self._making:
+            if self._evaluator is None:
+                self._evaluator = BlockEvaluator(self._plan, self._sink)
+                if self._plan.makes_calls:
+                    self._loop, self._caller = self._started()
+        if self._loop is None or self._caller is None:
+            return self._evaluator.evaluate(batch.to_pylist())
+        key = finished.block_key(self._plan.fingerprint, batch)
+        work = self._evaluator.evaluated(batch.to_pylist(), self._caller, key=key)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _started(self) -> tuple[asyncio.AbstractEventLoop, PaidCaller]:
+        """A loop in a thread of its own, and a caller on it, for as long as the worker lives."""
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, name="evaluation-calls", daemon=True).start()
+        return loop, asyncio.run_coroutine_threadsafe(self._open_caller(), loop).result()
+
+    async def _open_caller(self) -> PaidCaller:
+        plan = self._plan.call_plan
+        desk = RayDesk(plan.project) if plan.project else None
+        # Left open as long as the worker lives: Ray ends the process, and tells nobody before.
+        opened = open_caller(plan, run_id=self._plan.run_id, credentials=self._plan.credentials, desk=desk)
+        self._opened = opened
+        return await opened.__aenter__()
+
+
+def _pool(workers: Workers, source: Source, plan: Plan) -> ray.data.ActorPoolStrategy:
+    """Workers, and how many blocks each has at a time: enough that those which end leave no gap."""
+    most = _most_workers(workers, source, plan)
+    blocks = _blocks_a_worker(workers, plan)
+    return ray.data.ActorPoolStrategy(
+        min_size=1,
+        max_size=most,
+        max_tasks_in_flight_per_actor=2 * blocks,
+        max_concurrent_calls_per_actor=blocks,
+        enable_true_multi_threading=blocks > 1,
+    )
+
+
+def _blocks_a_worker(workers: Workers, plan: Plan) -> int:
+    if not plan.makes_calls or not plan.is_async:
+        return 1
+    in_flight = plan.call_plan.limits.in_flight
+    return min(MAX_BLOCKS_A_WORKER, -(-in_flight // _batch_rows(plan, workers)) + 1)
 
 
 def _dataset(source: Source, plan: Plan, workers: Workers) -> ray.data.Dataset:
@@ -253,9 +323,9 @@ def _dataset(source: Source, plan: Plan, workers: Workers) -> ray.data.Dataset:
 def _batch_rows(plan: Plan, workers: Workers) -> int:
     if workers.batch_rows is not None:
         return workers.batch_rows
-    if columnar.suits(plan):
+    if columnar.suits(plan) and _only_counts(plan):
         return COLUMN_BATCH_ROWS
-    return STORED_BATCH_ROWS if plan.model.ref.kind is ModelKind.STORED else CALLED_BATCH_ROWS
+    return CALLED_BATCH_ROWS if plan.makes_calls else STORED_BATCH_ROWS
 
 
 def _most_workers(workers: Workers, source: Source, plan: Plan) -> int:

@@ -12,9 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Final
 
 from aiplatform.client.http import Client
@@ -22,16 +20,24 @@ from aiplatform.core.errors import AIPlatformError, ConflictError, InvalidError,
 from aiplatform.core.i18n import N_
 from aiplatform.core.ids import new_id
 from aiplatform.eval.blocks import Plan
-from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, Endpoint, FunctionModel, Model, StoredAnswers
+from aiplatform.eval.calling.amounts import NANO, Caps
+from aiplatform.eval.calling.gate import CappedError
+from aiplatform.eval.calling.keeping import PATH, CacheMode
+from aiplatform.eval.calling.limiting import DEFAULT_IN_FLIGHT, Limits
+from aiplatform.eval.calling.opening import CallPlan
+from aiplatform.eval.calling.pricing import own_prices
+from aiplatform.eval.calls import Endpoint, FunctionModel, Model, StoredAnswers
 from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, evaluate
 from aiplatform.eval.hf import compatible
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import TraceRows, open_source
 from aiplatform.eval.judging.specs import judge_of
+from aiplatform.eval.loading import load_object
 from aiplatform.eval.measures.measure import Measure
 from aiplatform.eval.measures.registry import resolve as resolve_metrics
 from aiplatform.eval.mlflow_log import MlflowLog
-from aiplatform.eval.model import DataRef, EvaluationRun, ModelKind, RunStatus, from_json, to_json
+from aiplatform.eval.model import CallSums, DataRef, EvaluationRun, ModelKind, RunStatus, from_json, to_json
+from aiplatform.eval.recording import read_data, recorded_order
 from aiplatform.eval.registered_models import RegisteredModel, registered
 from aiplatform.eval.scorers import resolve
 from aiplatform.eval.spec import DataSpec, EvalSpec, parse_spec
@@ -85,6 +91,14 @@ class RunOrder:
     environment: Mapping[str, str] = field(default_factory=dict)
     """What else to record of where the run took place."""
 
+    cache: CacheMode = CacheMode.READ_WRITE
+    in_flight: int | None = None
+    """Calls of the whole run at a time; by default what the model says, else 64."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    caps: Caps = field(default_factory=Caps)
+
 
 def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | None = None) -> EvaluationRun:
     """Evaluate, and return the completed run.
@@ -120,22 +134,19 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         "code_version": code_version(),
         "environment": {**environment(), **order.environment},
     }
+    calls = call_plan_of(order, model, client)
     known = from_json(EvaluationRun, client.post("/api/v1/evaluations", body, idempotent=True))
+    if known.status.is_resumable:
+        path = f"/api/v1/evaluations/{run_id}:resume"
+        known = from_json(EvaluationRun, client.post(path, {"start": False}))
     if known.status is RunStatus.COMPLETED:
         return known
-    if known.status.is_final:
-        raise ConflictError(
-            N_("Evaluation run {run_id!r} has ended already: it is {status}."),
-            hint=N_("Choose another id, or none: one is made then."),
-            reason="evaluation.ended",
-            run_id=run_id,
-            status=str(known.status),
-        )
-    reporter = _Reporter(client, run_id, order.name, say)
+    reporter = _Reporter(client, known, say)
     # A run that the platform recorded before its job began learns here what it is made of.
-    known = reporter.patch(
-        {**{key: body[key] for key in body if key not in {"run_id", "name"}}, "status": RunStatus.RUNNING}
-    )
+    change = {key: body[key] for key in body if key not in {"run_id", "name"}}
+    if known.spec is None:
+        change["spec"] = recorded_order(order, model, source, run_id, client)
+    known = reporter.patch({**change, "status": RunStatus.RUNNING})
     plan = Plan(
         run_id=run_id,
         model=model,
@@ -147,6 +158,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         cluster=order.cluster,
         columns=order.columns,
         credentials=client.credentials,
+        calls=calls,
     )
     with _logged(order, client, known, reporter) as logged:
         try:
@@ -155,7 +167,7 @@ def carry_out(order: RunOrder, client: Client, *, say: Callable[[str], None] | N
         except BaseException as error:
             logged(reporter.failed(error))
             raise
-        done = reporter.completed(outcome, source.ref, plan, order.primary)
+        done = reporter.completed(outcome, source.ref, plan, order.primary, calls.mode)
         logged(done)
     return done
 
@@ -210,7 +222,39 @@ def _compatible(wanted: Any, seed: int) -> Any:
     return compatible.compatible(wanted, seed=seed)
 
 
-def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
+def call_plan_of(order: RunOrder, model: Model, client: Client) -> CallPlan:
+    """How the run's calls are carried.
+
+    Raises:
+        InvalidError: Cost is capped, and what is called has no price in that currency.
+    """
+    prices = own_prices(client.get("/api/v1/prices")["items"])
+    if order.caps.cost is not None and isinstance(model, Endpoint):
+        cost = prices.cost(model.model, 1, 1)
+        if cost is None or cost.currency != order.caps.currency:
+            raise InvalidError(
+                N_("The cost of {model!r} cannot be capped: it has no price in {currency}."),
+                hint=N_("Set one with `aiplatform prices set`, or cap calls or tokens instead."),
+                reason="evaluation.no_price",
+                model=model.model,
+                currency=order.caps.currency,
+            )
+    me = client.get("/api/v1/me")
+    in_flight = order.in_flight or getattr(model, "in_flight", None) or DEFAULT_IN_FLIGHT
+    return CallPlan(
+        limits=Limits(
+            in_flight=in_flight,
+            requests_per_minute=order.requests_per_minute,
+            tokens_per_minute=order.tokens_per_minute,
+        ),
+        caps=order.caps,
+        mode=order.cache,
+        prices=prices,
+        project=f"{me['tenant']['id']}/{client.credentials.project_id}",
+    )
+
+
+def order_of(spec: EvalSpec, *, run_id: str | None = None, client: Client | None = None) -> RunOrder:
     """The order that a specification writes, its functions imported.
 
     Raises:
@@ -220,7 +264,7 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     return RunOrder(
         name=spec.name,
-        data=_data_of(spec.data),
+        data=_data_of(spec.data, client),
         model=_model_of_spec(spec),
         scorers=[_scorer_of(each) for each in spec.scorers],
         metrics=spec.metrics,
@@ -235,13 +279,18 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None) -> RunOrder:
         columns=spec.data.columns,
         workers=Workers(num_workers=spec.num_workers, cpus=spec.cpus_per_worker),
         mlflow=spec.mlflow,
+        cache=CacheMode(spec.cache),
+        in_flight=spec.in_flight,
+        requests_per_minute=spec.requests_per_minute,
+        tokens_per_minute=spec.tokens_per_minute,
+        caps=Caps(calls=spec.max_calls, tokens=spec.max_tokens, cost=spec.max_cost, currency=spec.currency),
     )
 
 
-def _data_of(spec: DataSpec) -> Any:
+def _data_of(spec: DataSpec, client: Client | None) -> Any:
     if spec.traces is not None:
         return TraceRows(query=spec.traces, expected=spec.expected)
-    return spec.dataset or Path(spec.path or "")
+    return spec.dataset or read_data(spec.path or "", client)
 
 
 def _model_of_spec(spec: EvalSpec) -> Any:
@@ -251,7 +300,13 @@ def _model_of_spec(spec: EvalSpec) -> Any:
         return None
     if wanted.function is not None:
         function = load_object(wanted.function)
-        return FunctionModel(function=function, batch=wanted.batch, in_flight=spec.in_flight, version=wanted.version)
+        return FunctionModel(
+            function=function,
+            batch=wanted.batch,
+            in_flight=spec.in_flight,
+            version=wanted.version,
+            cache_key=wanted.cache_key,
+        )
     if wanted.registered is not None:
         return wanted.registered
     in_flight = spec.in_flight or DEFAULT_IN_FLIGHT
@@ -259,7 +314,13 @@ def _model_of_spec(spec: EvalSpec) -> Any:
         return InferenceEndpoint(
             model=wanted.endpoint or "", url=wanted.url or "", input_name=wanted.input_name, in_flight=in_flight
         )
-    return Endpoint(model=wanted.endpoint or "", url=wanted.url or "", version=wanted.version, in_flight=in_flight)
+    return Endpoint(
+        model=wanted.endpoint or "",
+        url=wanted.url or "",
+        version=wanted.version,
+        options=wanted.options,
+        in_flight=in_flight,
+    )
 
 
 def _scorer_of(written: str | Mapping[str, Any]) -> Any:
@@ -305,25 +366,6 @@ def model_of(given: Any, client: Client | None = None) -> Model:
     )
 
 
-def load_object(reference: str) -> Any:
-    """The object that `module:name` names.
-
-    Raises:
-        InvalidError: There is none.
-    """
-    module, _, name = reference.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InvalidError(
-            N_("{reference!r} cannot be imported: {problem}."),
-            hint=N_("Write `module:name`, with the module in the working directory or installed."),
-            reason="evaluation.import",
-            reference=reference,
-            problem=str(error),
-        ) from None
-
-
 def code_version() -> str:
     """The commit of the working directory, with `+` where files have changed since; empty outside version control."""
     git = shutil.which("git")
@@ -353,10 +395,11 @@ def environment() -> dict[str, str]:
 class _Reporter:
     """Tells the platform, and whoever watches, how far a run is."""
 
-    def __init__(self, client: Client, run_id: str, name: str, say: Callable[[str], None] | None) -> None:
+    def __init__(self, client: Client, run: EvaluationRun, say: Callable[[str], None] | None) -> None:
         self._client = client
-        self._run_id = run_id
-        self._name = name
+        self._run_id = run.run_id
+        self._name = run.name
+        self._attempt = run.attempt
         self.say = say or (lambda _: None)
         self._started = time.monotonic()
         self._reported = self._said = self._started
@@ -392,9 +435,10 @@ class _Reporter:
 
     def _sent(self, change: Mapping[str, Any]) -> EvaluationRun:
         path = f"/api/v1/evaluations/{self._run_id}"
-        return from_json(EvaluationRun, self._client.request("PATCH", path, json=change, idempotent=True).json())
+        body = {**change, "attempt": self._attempt}
+        return from_json(EvaluationRun, self._client.request("PATCH", path, json=body, idempotent=True).json())
 
-    def completed(self, outcome: Outcome, data: DataRef, plan: Plan, primary: str) -> EvaluationRun:
+    def completed(self, outcome: Outcome, data: DataRef, plan: Plan, primary: str, mode: CacheMode) -> EvaluationRun:
         """Send the result."""
         refs = [ref for each in plan.scorers for ref in each.refs]
         metrics = outcome.state.metrics(refs, measures=plan.measures, seed=plan.seed)
@@ -411,6 +455,7 @@ class _Reporter:
                 "metrics": [to_json(metric) for metric in metrics],
                 "slice_metrics": [to_json(part) for part in slices],
                 "files": [to_json(file) for file in outcome.files],
+                "calls": to_json(self._calls(outcome, mode)),
                 "primary": primary if primary in names else next(iter(names), ""),
             }
         )
@@ -419,12 +464,37 @@ class _Reporter:
         """Record why the run ended; a platform that cannot be reached hides no error, and None is returned."""
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         status = RunStatus.CANCELLED if interrupted else RunStatus.FAILED
+        if isinstance(error, CappedError):
+            status = RunStatus.CAPPED
         told = str(error) if isinstance(error, AIPlatformError) else f"{type(error).__name__}: {error}"
         try:
             return self._sent({"status": status, "error": told[:2000]})
         except AIPlatformError:
             logger.warning("the end of the run could not be recorded", exc_info=True, extra={"run_id": self._run_id})
             return None
+
+    def _calls(self, outcome: Outcome, mode: CacheMode) -> CallSums:
+        """What the calls came to, over every attempt of the run: what it paid for before it was resumed counts too."""
+        counts = outcome.calls
+        used = counts.paid + counts.cached
+        if mode is CacheMode.OFF:
+            return CallSums(
+                paid=counts.paid,
+                input_tokens=counts.input_tokens,
+                output_tokens=counts.output_tokens,
+                cost=counts.nanos / NANO if counts.currency else None,
+                currency=counts.currency,
+            )
+        kept = self._client.get(PATH, run_id=self._run_id)
+        cost = kept["costs"][0] if len(kept["costs"]) == 1 else {}
+        return CallSums(
+            paid=kept["calls"],
+            cached=max(0, used - kept["calls"]),
+            input_tokens=kept["input_tokens"],
+            output_tokens=kept["output_tokens"],
+            cost=cost.get("amount"),
+            currency=cost.get("currency", ""),
+        )
 
     def _report(self, progress: Progress) -> None:
         try:

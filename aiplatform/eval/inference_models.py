@@ -15,7 +15,8 @@ import httpx
 from aiplatform.client.credentials import find_credentials
 from aiplatform.core.errors import PermissionDeniedError, UnauthenticatedError
 from aiplatform.core.i18n import N_
-from aiplatform.eval.calls import DEFAULT_IN_FLIGHT, TIMEOUT_S, Answer, FunctionModel, Traced
+from aiplatform.eval.calling.limiting import DEFAULT_IN_FLIGHT
+from aiplatform.eval.calls import TIMEOUT_S, Answer, FunctionModel, Traced
 from aiplatform.eval.model import ModelKind, ModelRef
 from aiplatform.eval.scorers import Row
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aiplatform.eval.leaderboard import MAX_RUNS
 from aiplatform.eval.model import (
+    CallSums,
     Change,
     CompareOptions,
     Correction,
@@ -89,6 +90,22 @@ class UpdateBody(_Body):
     error: Annotated[str, Field(max_length=20_000)] | None = None
     job_id: str | None = None
     mlflow_run_id: Annotated[str, Field(max_length=64)] | None = None
+    spec: dict[str, Any] | None = None
+    calls: CallSums | None = None
+    attempt: Annotated[int, Field(ge=1)] | None = None
+    """Which attempt says so: one that was superseded is refused."""
+
+
+class ResumeBody(_Body):
+    """How to resume."""
+
+    start: bool = True
+    """Whether the platform submits a job; else the caller's own process goes on with it."""
+
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
 
 
 class GateBody(_Body):
@@ -199,6 +216,13 @@ def _add_run_routes(routes: Routes, service: EvaluationService) -> None:
     def cancel_evaluation(run_id: str, caller: CallerDep) -> dict[str, Any]:
         """Stop a run; one that has ended stays as it is."""
         return run_view(service.cancel(caller, run_id))
+
+    @routes.post("/api/v1/evaluations/{run_id}:resume", permission=Permission.EVALUATIONS_WRITE)
+    def resume_evaluation(run_id: str, caller: CallerDep, body: ResumeBody | None = None) -> dict[str, Any]:
+        """Let a run go on that ended without its result: what is done stays, and no answer is paid for again."""
+        asked = body or ResumeBody()
+        caps = {name: value for name, value in asked.model_dump(exclude={"start"}).items() if value is not None}
+        return run_view(service.resume(caller, run_id, start=asked.start, caps=caps))
 
     @routes.post("/api/v1/evaluations/{run_id}:gate", permission=Permission.EVALUATIONS_READ)
     def gate_evaluation(run_id: str, body: GateBody, caller: CallerDep) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from aiplatform.eval.contrasts import NO_LABEL, STATE_CODES, RunRows, ScoreColum
 from aiplatform.eval.model import RowResult, RowScore, ScoreState
 from aiplatform.eval.statistics.hashing import canonical_json
 
+NOTE: Final = b"aiplatform.block"
+"""Where a file keeps what its block came to."""
+
 SCORE_PREFIX: Final = "score."
 SLICE_PREFIX: Final = "slice."
 _LIGHT: Final = ("row_id", "latency_ms", "error")
@@ -40,10 +43,15 @@ def to_table(rows: Sequence[RowResult], scorers: Sequence[str], slices: Sequence
     return pa.table(columns)
 
 
-def to_parquet(rows: Sequence[RowResult], scorers: Sequence[str], slices: Sequence[str]) -> bytes:
-    """One Parquet file of row results."""
+def to_parquet(
+    rows: Sequence[RowResult], scorers: Sequence[str], slices: Sequence[str], *, note: bytes | None = None
+) -> bytes:
+    """One Parquet file of row results; `note` travels in it, beside the rows."""
+    table = to_table(rows, scorers, slices)
+    if note is not None:
+        table = table.replace_schema_metadata({NOTE: note})
     sink = io.BytesIO()
-    pq.write_table(to_table(rows, scorers, slices), sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -21,9 +21,11 @@ from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.permissions import Permission
 
 MAX_PAGE: Final = 200
-SILENT_AFTER_NS: Final = 15 * 60 * 1_000_000_000
-SWEEP_EVERY_S: Final = 60.0
-LOST: Final = N_("Nothing was heard of the run's driver for 15 minutes.")
+SILENT_AFTER_NS: Final = 90 * 1_000_000_000
+"""A driver says something at least every five seconds."""
+
+SWEEP_EVERY_S: Final = 15.0
+LOST: Final = N_("Nothing was heard of the run's driver for 90 seconds.")
 
 
 class RunService:
@@ -96,7 +98,70 @@ class RunService:
                     path=file.path,
                 )
         now_ns = self._clock.now_ns()
-        return self._changed(caller, run_id, lambda run: _updated(run, change, now_ns))
+
+        def updated(run: EvaluationRun) -> EvaluationRun:
+            if change.attempt is not None and change.attempt != run.attempt:
+                raise ConflictError(
+                    N_("Evaluation run {run_id!r} was resumed elsewhere: this is attempt {attempt} of {latest}."),
+                    reason="evaluation.superseded",
+                    run_id=run_id,
+                    attempt=change.attempt,
+                    latest=run.attempt,
+                )
+            return _updated(run, change, now_ns)
+
+        # A driver that was thought dead may only have been slow, or the platform away.
+        return self._changed(caller, run_id, updated, also={RunStatus.INTERRUPTED})
+
+    def resume(
+        self, caller: Caller, run_id: str, *, start: bool = True, caps: Mapping[str, Any] | None = None
+    ) -> EvaluationRun:
+        """Let a run go on that ended without its result; one that is completed answers itself.
+
+        Args:
+            caller: Who asks.
+            run_id: The run.
+            start: Whether a job is submitted for it; else the caller's own process is its driver.
+            caps: New caps, as in the specification.
+
+        Raises:
+            NotFoundError: The project has none of that id.
+            ConflictError: It is running.
+            InvalidError: A job shall be started, and the run was recorded without what it is made of.
+        """
+        caller.require(Permission.EVALUATIONS_WRITE)
+        run = self.get(caller, run_id)
+        if run.status is RunStatus.COMPLETED:
+            return run
+        if not run.status.is_final:
+            raise ConflictError(
+                N_("Evaluation run {run_id!r} is {status}: there is nothing to resume."),
+                hint=N_("Cancel it first, or wait: a run whose driver died is noticed after 90 seconds."),
+                reason="evaluation.not_resumable",
+                run_id=run_id,
+                status=str(run.status),
+            )
+        document = None if run.spec is None else {**run.spec, **(caps or {})}
+        spec = parse_spec(document) if start else None
+        if spec is not None:
+            self._jobs_of(caller)
+        now_ns = self._clock.now_ns()
+
+        def reopened(ended: EvaluationRun) -> EvaluationRun:
+            status = RunStatus.QUEUED if start else RunStatus.RUNNING
+            return replace(
+                ended,
+                status=status,
+                attempt=run.attempt + 1,
+                spec=document,
+                error="",
+                job_id="",
+                ended_ns=None,
+                started_ns=ended.started_ns or (None if start else now_ns),
+            )
+
+        run = self._changed(caller, run_id, reopened, also={each for each in RunStatus if each.is_resumable})
+        return self._start(caller, run, spec) if spec is not None and not run.job_id else run
 
     def get(self, caller: Caller, run_id: str) -> EvaluationRun:
         """The run of that id, failed where its job has ended without a word.
@@ -198,7 +263,7 @@ class RunService:
         now_ns = self._clock.now_ns()
         silent = self._store.silent_since(now_ns - SILENT_AFTER_NS)
         for scope, run_id in silent:
-            self._store.change(scope, run_id, now_ns, lambda run: self._ended(run, RunStatus.FAILED, LOST))
+            self._store.change(scope, run_id, now_ns, lambda run: self._ended(run, RunStatus.INTERRUPTED, LOST))
         return len(silent)
 
     def periodic(self) -> Sequence[tuple[str, float, Callable[[], Any]]]:
@@ -211,7 +276,7 @@ class RunService:
             JobSpec(
                 entrypoint=entrypoint(run.run_id),
                 name=f"evaluation {run.name}",
-                submission_id=run.run_id,
+                submission_id=run.run_id if run.attempt == 1 else f"{run.run_id}.{run.attempt}",
                 working_dir=spec.working_dir,
                 metadata={"aiplatform.evaluation": run.run_id},
             ),
@@ -229,8 +294,15 @@ class RunService:
         self._jobs.require_cluster(caller)
         return self._jobs
 
-    def _changed(self, caller: Caller, run_id: str, changed: Callable[[EvaluationRun], EvaluationRun]) -> EvaluationRun:
-        run = self._store.change(caller.scope, run_id, self._clock.now_ns(), changed)
+    def _changed(
+        self,
+        caller: Caller,
+        run_id: str,
+        changed: Callable[[EvaluationRun], EvaluationRun],
+        *,
+        also: Collection[RunStatus] = (),
+    ) -> EvaluationRun:
+        run = self._store.change(caller.scope, run_id, self._clock.now_ns(), changed, also=also)
         return run if run is not None else self._required(caller, run_id)
 
     def _ended(self, run: EvaluationRun, status: RunStatus, error: str) -> EvaluationRun:
@@ -262,10 +334,12 @@ class RunService:
 
 
 def _updated(run: EvaluationRun, change: RunUpdate, now_ns: int) -> EvaluationRun:
-    given = {field.name: getattr(change, field.name) for field in fields(change)}
+    given = {field.name: getattr(change, field.name) for field in fields(change) if field.name != "attempt"}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if change.done_rows is not None:
         values["done_rows"] = max(run.done_rows, change.done_rows)
+    if run.status is RunStatus.INTERRUPTED:
+        values = {"status": RunStatus.RUNNING, "error": "", "ended_ns": None, **values}
     if change.status is not None and change.status.is_final:
         values["ended_ns"] = now_ns
     if change.status is not None and run.started_ns is None:

@@ -21,8 +21,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast, overload, runtime_checkable
 
-from aiplatform.core.errors import InvalidError, PermissionDeniedError, UnauthenticatedError
+from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.calling.stopping import stops_run
 from aiplatform.eval.model import MetricKind, RowScore, ScorerRef, ScoreState
 
 MAX_REASON_CHARACTERS: Final = 2000
@@ -105,6 +106,12 @@ class Scorer:
     def refs(self) -> tuple[ScorerRef, ...]:
         """What is stored with each of its scores."""
         return tuple(self._ref(name) for name in self.names)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether what it gives is awaited."""
+        call = self.function.__call__ if inspect.isclass(self.function) else type(self.function).__call__
+        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
 
     def made(self) -> Scorer:
         """The same with an instance where it was given a class: called once in each worker."""
@@ -232,7 +239,9 @@ def scores(which: Scorer, row: Row) -> tuple[RowScore, ...] | Awaitable[tuple[Ro
         return lacking
     try:
         value = which(row)
-    except Exception as error:  # noqa: BLE001 - whatever user code raises is this row's failed score
+    except Exception as error:
+        if stops_run(error):
+            raise
         return all_failed(which, error)
     if inspect.isawaitable(value):
         return _awaited(which, value)
@@ -277,9 +286,9 @@ async def _first_of(value: Awaitable[tuple[RowScore, ...]]) -> RowScore:
 async def _awaited(which: Scorer, value: Awaitable[Any]) -> tuple[RowScore, ...]:
     try:
         return as_scores(which, await value)
-    except (UnauthenticatedError, PermissionDeniedError):
-        raise  # every further row would fail too: the run stops
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
+        if stops_run(error):
+            raise
         return all_failed(which, error)
 
 

@@ -80,6 +80,12 @@ class ModelSpec(_Section):
     version: str = ""
     """Registered version that this is, for the record: `qa@3`."""
 
+    options: dict[str, Any] = {}
+    """Decoding of an endpoint: `temperature`, `max_tokens`, `seed`, …"""
+
+    cache_key: str = ""
+    """Of a function: other runs of it with the same key use its answers too."""
+
     @model_validator(mode="after")
     def _one_kind(self) -> ModelSpec:
         if [self.function, self.endpoint, self.registered].count(None) != 2:
@@ -129,6 +135,25 @@ class EvalSpec(_Section):
 
     mlflow: bool = True
     """Whether the run is logged to MLflow too, in the experiment `evaluations`."""
+
+    cache: Annotated[str, Field(pattern="^(read-write|refresh|off)$")] = "read-write"
+    """What becomes of answers that were paid for before: used and kept, paid for anew, or nothing kept."""
+
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    """Of the whole run, at each of its endpoints."""
+
+    tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    """The run stops before it pays for more calls than this."""
+
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    """… or for more tokens, input and output together."""
+
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    """… or more money, by the prices of traces."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    """Of `max_cost`."""
 
     working_dir: str | None = None
     """Artifact path of a zip with the code, where the platform starts the run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Column, RowMapping, Select, Table, and_, delete, insert, or_, select, update
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from aiplatform.core.scope import Scope
 from aiplatform.eval.model import Comparison, EvaluationRun, RunStatus, from_json, to_json
 from aiplatform.storage.database import Database
-from aiplatform.storage.tables.evaluations import comparisons, evaluation_runs
+from aiplatform.storage.tables.evaluations import comparisons, evaluation_calls, evaluation_runs
 
 
 class EvaluationStore:
@@ -37,9 +37,22 @@ class EvaluationStore:
         return None if row is None else _run(row._mapping)
 
     def change(
-        self, scope: Scope, run_id: str, now_ns: int, changed: Callable[[EvaluationRun], EvaluationRun]
+        self,
+        scope: Scope,
+        run_id: str,
+        now_ns: int,
+        changed: Callable[[EvaluationRun], EvaluationRun],
+        *,
+        also: Collection[RunStatus] = (),
     ) -> EvaluationRun | None:
         """Replace an open run by what `changed` makes of it; one that has ended stays as it is.
+
+        Args:
+            scope: Tenant and project.
+            run_id: The run.
+            now_ns: When something was heard of it.
+            changed: Makes the new run of the old one.
+            also: States of ended runs that change too.
 
         Returns:
             The run as it now stands; None where the scope has none of that id.
@@ -50,7 +63,7 @@ class EvaluationStore:
             if row is None:
                 return None
             run = _run(row._mapping)
-            if run.status.is_final:
+            if run.status.is_final and run.status not in also:
                 return run
             new = changed(run)
             where = update(evaluation_runs).where(evaluation_runs.c.run_id == run_id)
@@ -115,6 +128,7 @@ class EvaluationStore:
         """Remove every run and comparison of a tenant, or of one project of it."""
         with self._database.transaction(scope) as tx:
             tx.execute(delete(comparisons))
+            tx.execute(delete(evaluation_calls))
             tx.execute(delete(evaluation_runs))
 
 

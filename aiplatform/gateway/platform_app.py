@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from aiplatform import __version__
 from aiplatform.eval import routes as eval_routes
+from aiplatform.eval.calling.routes import build_call_routes
 from aiplatform.eval.judging import routes as judging_routes
 from aiplatform.eval.online import routes as online_routes
 from aiplatform.eval.reviewing import routes as review_routes
@@ -78,6 +79,7 @@ def _routes(rooms: Rooms, ui: Ui) -> list[Routes]:
         jobs_routes.build_routes(rooms.jobs),
         train_routes.build_routes(rooms.training),
         eval_routes.build_routes(rooms.evaluations),
+        build_call_routes(rooms.evaluation_calls),
         judging_routes.build_routes(rooms.judges),
         online_routes.build_routes(rooms.online),
         review_routes.build_routes(rooms.reviews),

@@ -9,6 +9,8 @@ from typing import Final
 
 from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.calling.service import CallService
+from aiplatform.eval.calling.store import CallStore
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
 from aiplatform.eval.online.endpoints import JudgeEndpoints
@@ -125,6 +127,11 @@ class Rooms(Services):
     def online_worker(self) -> OnlineWorker:
         """What carries the rules out; one a worker."""
         return OnlineWorker(OnlineStore(self.database), self.traces, self.judge_endpoints, self.reviews)
+
+    @cached_property
+    def evaluation_calls(self) -> CallService:
+        """Answers that evaluations have paid for."""
+        return CallService(CallStore(self.database))
 
     @cached_property
     def deployments(self) -> Deployments:

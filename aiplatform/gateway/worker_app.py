@@ -58,12 +58,8 @@ def build_worker(rooms: Rooms, *, holder: str) -> Worker:
     ):
         plugins.register(plugin)
     load_installed(plugins)
-    contributed = [
-        *plugins.hook.periodic(),
-        rooms.jobs.periodic(),
-        rooms.evaluations.periodic(),
-        rooms.online_worker().periodic(),
-    ]
+    own = (rooms.jobs, rooms.evaluations, rooms.evaluation_calls, rooms.online_worker())
+    contributed = [*plugins.hook.periodic(), *(room.periodic() for room in own)]
     tasks = [Task(name=name, period_s=period_s, run=run) for part in contributed for name, period_s, run in part]
     lease = Lease(rooms.database, LEASE_NAME, holder=holder, lifetime_s=LEASE_LIFETIME_S)
     return Worker(tasks, lease)

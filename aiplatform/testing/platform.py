@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from aiplatform.testing.ending import afterwards
+
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
 
 
@@ -90,7 +92,8 @@ class RunningPlatform:
 
 def free_port() -> int:
     """A TCP port that nobody listens at right now, below the kernel's ephemeral range."""
-    for port in range(18_000 + os.getpid() % 1000, 20_000):
+    # Processes that share a suite have numbers in a row: each begins where the others are far away.
+    for port in range(18_000 + os.getpid() * 389 % 1900, 20_000):
         with closing(socket.socket()) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -122,8 +125,10 @@ def running_platform(home: Path, **settings: str) -> Iterator[RunningPlatform]:
         settings: Further environment variables.
     """
     platform = idle_platform(home, **settings)
-    try:
-        platform.run("up", timeout_s=420.0)
-        yield platform
-    finally:
-        platform.run("down", check=False)
+    down = [sys.executable, "-m", "aiplatform", "down"]
+    with afterwards(down, environment=platform.environment, folder=home):
+        try:
+            platform.run("up", timeout_s=420.0)
+            yield platform
+        finally:
+            platform.run("down", check=False)

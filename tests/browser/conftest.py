@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from aiplatform.tenancy.permissions import Role
 from tests.component.ui.conftest import PROJECT, Seeded, make_world, mlflow_url, seeded
@@ -19,20 +19,24 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+PATIENCE_MS = 60_000
+"""Longest wait for what a page does by itself: other tests may keep the machine busy meanwhile."""
+
 WATCH = """window.violations = [];
 document.addEventListener("securitypolicyviolation", (e) => violations.push(`${e.violatedDirective} ${e.sample}`));"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     """Playwright keeps an event loop running in this thread, which no test outside this folder may meet."""
     if not CHROMIUM.exists():
         pytest.skip("no Chromium here: install Debian's `chromium`")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
     yield browser
@@ -76,7 +80,7 @@ def look(chromium: Browser, seeded: Seeded, address: str) -> Iterator[Callable[.
         contexts.append(context)
         context.add_init_script(WATCH)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         eyes = Eyes(page=page, base=f"{url}/default/{PROJECT}" if base is None else base)
         page.on("console", lambda message: eyes.problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: eyes.problems.append(str(error)))

@@ -1,4 +1,4 @@
-"""One whole platform for the session, brought up by `aiplatform up` in a home of its own."""
+"""One whole platform for this folder, brought up by `aiplatform up` in a home of its own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from aiplatform.testing.platform import RunningPlatform, running_platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    """A running platform that the tests of the session share. Leave it as you found it: use a project of your own."""
+    """A running platform that the tests of this folder share. Leave it as you found it: use a project of your own."""
     with running_platform(tmp_path_factory.mktemp("home")) as running:
         yield running

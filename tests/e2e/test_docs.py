@@ -21,6 +21,7 @@ CHINESE = {
     "docs/judge.md": "docs/zh/judge.md",
     "docs/evaluate-compare.md": "docs/zh/evaluate-compare.md",
     "docs/evaluate-ways.md": "docs/zh/evaluate-ways.md",
+    "docs/metrics.md": "docs/zh/metrics.md",
     "docs/serve.md": "docs/zh/serve.md",
 }
 

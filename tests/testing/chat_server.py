@@ -189,7 +189,7 @@ def slowly(script: Script, latency_s: float) -> Script:
 
 
 class ChatServer:
-    """Answers `POST …/chat/completions`. Its counts may be read at any time from any thread."""
+    """Answers `POST …/chat/completions` and `GET …/stats`. Its counts may be read at any time from any thread."""
 
     def __init__(self, script: Script = follows_schema) -> None:
         self.script = script
@@ -210,6 +210,16 @@ class ChatServer:
         """Digests that were answered more than once."""
         return [digest for digest, count in self.answered.items() if count > 1]
 
+    @property
+    def stats(self) -> dict[str, int]:
+        """Its counts, for who starts it as a program: `GET /v1/stats`."""
+        return {
+            "asked": len(self.asked),
+            "answered": self.answered.total(),
+            "paid_twice": len(self.paid_twice),
+            "most_in_flight": self.most_in_flight,
+        }
+
     def wait_for(self, answers: int, *, timeout_s: float = 60.0) -> None:
         """Return once so many answers were sent; fail where that takes too long."""
         until = time.monotonic() + timeout_s
@@ -220,6 +230,9 @@ class ChatServer:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, as an ASGI application does."""
         body = await _body(receive)
+        if scope["path"].endswith("/stats"):
+            await _send(send, Told(content=json.dumps(self.stats).encode()))
+            return
         if scope["method"] != "POST" or not scope["path"].endswith("/chat/completions"):
             await _send(send, fails(404, "no such path"))
             return

@@ -10,7 +10,7 @@ import pytest
 
 from aiplatform.core.settings import Settings
 from aiplatform.tracing.export_model import COLUMNS, SCHEMA_VERSION
-from scripts import settings_page
+from scripts import metrics_page, settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -27,6 +27,16 @@ def test_the_settings_page_is_that_of_the_settings() -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     assert [name for name, _, meaning in settings_page.rows(Settings) if len(meaning) < 20] == []
+
+
+def test_the_page_of_metrics_is_that_of_the_registry() -> None:
+    assert metrics_page.PAGES["en"].read_text(encoding="utf-8") == metrics_page.page("en")
+    names = {
+        locale: re.findall(r"^\| (`[^|]*) \|", metrics_page.page(locale), re.MULTILINE) for locale in metrics_page.PAGES
+    }
+    assert names["en"] == names["zh_CN"]
+    shown = metrics_page.PAGES["zh_CN"].read_text(encoding="utf-8")
+    assert all(f"\n| {name} |" in shown for name in names["en"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

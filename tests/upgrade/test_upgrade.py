@@ -25,6 +25,7 @@ from aiplatform.gateway.door_app import build_door
 from aiplatform.gateway.platform_app import build_platform
 from aiplatform.storage.database import Database
 from aiplatform.storage.migrate import check_schema, migrate
+from aiplatform.testing.ending import tied
 from aiplatform.testing.otlp import export_request, make_span
 from tests.component.gateway.house import Applications, HouseRooms
 from tests.upgrade.paths import FILES, PAGES, PATHS, missing, stays
@@ -89,7 +90,7 @@ def _mlflow(variables: dict[str, str], folder: Path) -> Iterator[str]:
     with (
         (folder / "mlflow.log").open("w") as log,
         subprocess.Popen(
-            command, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=log, text=True
+            tied(command), env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=log, text=True
         ) as run,
     ):
         try:

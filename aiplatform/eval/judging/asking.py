@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiplatform.core.errors import AIPlatformError, RemoteError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.calling import Caller, ChatEndpoint, ChatReply, ChatRequest
-from aiplatform.eval.judging.callers import stops_run
+from aiplatform.eval.calling.stopping import stops_run
 from aiplatform.eval.judging.forms import Verdict
 from aiplatform.eval.judging.prompts import wording
 from aiplatform.eval.judging.replies import UnreadableError, read

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 
-from aiplatform.core.errors import PermissionDeniedError, UnauthenticatedError
 from aiplatform.eval.calling import Caller
+from aiplatform.eval.calling.scope import current_scope
 from aiplatform.eval.judging.plain_caller import PlainCaller
-
-_INSTALLED: ContextVar[Caller | None] = ContextVar("judge_caller", default=None)
 
 
 def caller() -> Caller:
-    """The caller that was installed here, else one that only asks."""
-    return _INSTALLED.get() or _plain()
-
-
-def stops_run(error: BaseException) -> bool:
-    """Whether every further call would fail as this one did."""
-    return isinstance(error, UnauthenticatedError | PermissionDeniedError)
-
-
-@contextmanager
-def calling_through(used: Caller) -> Iterator[None]:
-    """Inside the block, judges call through `used`."""
-    token = _INSTALLED.set(used)
-    try:
-        yield
-    finally:
-        _INSTALLED.reset(token)
+    """The caller of the evaluation that this code runs in; outside of one, a caller that only asks."""
+    scope = current_scope()
+    return scope.caller if scope is not None and scope.caller is not None else _plain()
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.core.i18n import N_
-from aiplatform.eval.judging.callers import stops_run
+from aiplatform.eval.calling.stopping import stops_run
 from aiplatform.eval.judging.forms import Verdict
 from aiplatform.eval.judging.identity import JudgeIdentity
 from aiplatform.eval.judging.judge import Judge, lacking, score_of

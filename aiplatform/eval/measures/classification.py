@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import MISSING, Block, Codes, Label
 from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, RowValues, pairs, undefined
@@ -183,7 +184,7 @@ def of_confusion(reference: Reference, on_sides: OnSides | None) -> Callable[[Co
             value=value,
             interval=found,
             method=f"clustered_{BOOTSTRAP}" if cells.is_clustered else BOOTSTRAP,
-            details={} if value is not None else {"undefined": "the reference gives no number for these rows"},
+            details={} if value is not None else {"undefined": N_("the reference gives no number for these rows")},
         )
 
     return finish
@@ -273,11 +274,11 @@ def per_class(
             yield cells
             return
         if is_binary and len(cells.labels) > 2:
-            yield undefined("there are more than two classes: ask for macro, micro, weighted, or a label")
+            yield undefined(N_("there are more than two classes: ask for macro, micro, weighted, or a label"))
             return
         if only is not None and only not in cells.labels:
             lone = is_binary and len(cells.labels) == 1 and not isinstance(cells.labels[0], str)
-            yield Estimate(value=zero_division) if lone else undefined("the class does not occur", label=only)
+            yield Estimate(value=zero_division) if lone else undefined(N_("the class does not occur"), label=only)
             return
         values = _by_class(which, cells, beta, zero_division)
         drawn = cells.drawn(request) if len(cells.labels) <= MAX_TOLD_CLASSES else None
@@ -357,8 +358,8 @@ def _cells_or_none(state: Confusion) -> Cells | Estimate:
     try:
         cells = state.cells()
     except TypeError:
-        return undefined("some classes are texts and some are numbers")
-    return cells if len(cells.labels) else undefined("no row was scored")
+        return undefined(N_("some classes are texts and some are numbers"))
+    return cells if len(cells.labels) else undefined(N_("no row was scored"))
 
 
 def _all(sides: Sides) -> tuple[Floats, Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -135,6 +135,8 @@ class Block:
     """Column whose equal values belong together."""
 
     seed: int = 0
+    memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What one metric made of the block and another can use: the tokens of a column."""
 
     def where(self, chosen: Mask) -> Block:
         """The chosen rows of the block."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block, as_text
 from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, undefined
@@ -65,11 +66,11 @@ class Edits:
 def rate(state: Edits, request: Request) -> Iterator[Estimate]:
     """Edits by length; None where the references are empty."""
     if not state.fate.scored:
-        yield undefined("no row was scored")
+        yield undefined(N_("no row was scored"))
         return
     changed, length = state.tally.total
     if not length:
-        yield undefined("every reference is empty")
+        yield undefined(N_("every reference is empty"))
         return
 
     def statistic(sums: Floats) -> Floats:

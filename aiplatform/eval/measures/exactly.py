@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.columns import SCORED, Block
 from aiplatform.eval.measures.measure import Estimate, Request, undefined
 from aiplatform.eval.measures.states import Fate
@@ -49,7 +50,7 @@ def mean(scale: float = 1.0, *, is_proportion: bool = False) -> Callable[[Means,
     def finish(state: Means, request: Request) -> Iterator[Estimate]:
         moments = state.moments
         if moments.mean is None:
-            yield undefined("no row was scored")
+            yield undefined(N_("no row was scored"))
             return
         if state.clusters:
             found, method = clustered_t_interval(state.clusters, request.level), "clustered_t"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.classification import ratio
 from aiplatform.eval.measures.columns import Block, Label
 from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, undefined
@@ -96,7 +97,7 @@ def over_labels(which: str, average: str | None, beta: float, zero_division: flo
 
     def finish(state: LabelCounts, request: Request) -> Iterator[Estimate]:
         if not state.fate.scored:
-            yield undefined("no row was scored")
+            yield undefined(N_("no row was scored"))
             return
         hits, expected, given = state.sides()
         if average == "micro":
@@ -121,7 +122,7 @@ def hamming(state: LabelCounts, request: Request) -> Iterator[Estimate]:
     """The share of labels that are wrong, over rows and labels."""
     cells = state.fate.scored * len(state.labels)
     if not cells:
-        yield undefined("no row was scored")
+        yield undefined(N_("no row was scored"))
         return
     hits, expected, given = state.sides()
     yield Estimate(value=float((expected + given - 2 * hits).sum()) / cells, details={"labels": len(state.labels)})

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.columns import Block
 from aiplatform.eval.measures.exactly import Means
 from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, RowValues, fates, undefined
@@ -211,7 +212,7 @@ def numbers(block: Block, expected: str, output: str) -> tuple[Floats, Floats, n
 def root_of_mean(state: Means, request: Request) -> Iterator[Estimate]:
     """The root of the mean of squares; its interval is the root of theirs."""
     if state.moments.mean is None:
-        yield undefined("no row was scored")
+        yield undefined(N_("no row was scored"))
         return
     found = (
         clustered_t_interval(state.clusters, request.level)
@@ -234,7 +235,7 @@ def at_share(share: float) -> Callable[[Distribution, Request], Iterator[Estimat
     def finish(state: Distribution, request: Request) -> Iterator[Estimate]:
         ordered = state.ordered
         if not len(ordered):
-            yield undefined("no row was scored")
+            yield undefined(N_("no row was scored"))
             return
         # The reference takes the mean of the middle two, which interpolation may round otherwise.
         value = float(np.median(ordered)) if share == 0.5 else float(np.quantile(ordered, share))
@@ -247,12 +248,12 @@ def at_share(share: float) -> Callable[[Distribution, Request], Iterator[Estimat
 def largest(state: Distribution, request: Request) -> Iterator[Estimate]:
     """The largest; a sample says nothing of what the largest could be, so there is no interval."""
     ordered = state.tally.settle().keys
-    yield Estimate(value=float(ordered[-1, 0])) if len(ordered) else undefined("no row was scored")
+    yield Estimate(value=float(ordered[-1, 0])) if len(ordered) else undefined(N_("no row was scored"))
 
 
 def summed(state: Means, request: Request) -> Iterator[Estimate]:
     """The sum of all rows."""
-    yield Estimate(value=state.moments.total) if state.moments.n else undefined("no row was scored")
+    yield Estimate(value=state.moments.total) if state.moments.n else undefined(N_("no row was scored"))
 
 
 def explained(state: Products, *, of_errors_variance: bool) -> float | None:
@@ -272,7 +273,7 @@ def explained(state: Products, *, of_errors_variance: bool) -> float | None:
 def r_squared(state: Products, request: Request) -> Iterator[Estimate]:
     """1 - squared errors over squared deviations; None of fewer than two rows, as the reference has it."""
     if state.truths.n < 2:
-        yield undefined("fewer than two rows were scored")
+        yield undefined(N_("fewer than two rows were scored"))
         return
     yield Estimate(value=explained(state, of_errors_variance=False))
 
@@ -280,7 +281,9 @@ def r_squared(state: Products, request: Request) -> Iterator[Estimate]:
 def explained_variance(state: Products, request: Request) -> Iterator[Estimate]:
     """1 - variance of errors over variance of truths."""
     yield (
-        Estimate(value=explained(state, of_errors_variance=True)) if state.truths.n else undefined("no row was scored")
+        Estimate(value=explained(state, of_errors_variance=True))
+        if state.truths.n
+        else undefined(N_("no row was scored"))
     )
 
 
@@ -288,11 +291,11 @@ def pearson(state: Products, request: Request) -> Iterator[Estimate]:
     """The correlation, with Fisher's interval."""
     n = state.truths.n
     if n < 2:
-        yield undefined("fewer than two rows were scored")
+        yield undefined(N_("fewer than two rows were scored"))
         return
     truth, guess = _spread(state.truths), _spread(state.guesses)
     if truth == 0 or guess == 0:
-        yield undefined("one side does not vary")
+        yield undefined(N_("one side does not vary"))
         return
     cross = n * state.product_units - state.truths.units * state.guesses.units
     squared = float(Fraction(cross * cross, truth * guess))
@@ -304,12 +307,12 @@ def spearman(state: Distribution, request: Request) -> Iterator[Estimate]:
     """The correlation of ranks, ties in the middle of theirs."""
     keys, counts = _pairs(state)
     if counts.sum() < 2:
-        yield undefined("fewer than two rows were scored")
+        yield undefined(N_("fewer than two rows were scored"))
         return
     ranks = [_midranks(keys[:, side], counts) for side in (0, 1)]
     value = _weighted_correlation(ranks[0], ranks[1], counts)
     if value is None:
-        yield undefined("one side does not vary")
+        yield undefined(N_("one side does not vary"))
         return
     yield Estimate(value=value, interval=_fisher(value, int(counts.sum()), request.level, scale=1.06), method="fisher")
 
@@ -320,11 +323,11 @@ def kendall(state: Distribution, request: Request) -> Iterator[Estimate]:
 
     keys, counts = _pairs(state)
     if counts.sum() < 2 or counts.sum() > MAX_RANKED:
-        yield undefined("fewer than two rows were scored, or too many to rank")
+        yield undefined(N_("fewer than two rows were scored, or too many to rank"))
         return
     value = float(kendalltau(np.repeat(keys[:, 0], counts), np.repeat(keys[:, 1], counts)).statistic)
     if not math.isfinite(value):
-        yield undefined("one side does not vary")
+        yield undefined(N_("one side does not vary"))
         return
     yield Estimate(value=value, interval=_fisher(value, int(counts.sum()), request.level, scale=0.437), method="fisher")
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import SCORED, Block, Codes, Column, Label
 from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, fates, undefined
@@ -81,14 +82,14 @@ class Scores:
             needs_both: Whether both classes must occur.
         """
         if len({is_text for is_text, _ in self.tallies}) > 1:
-            return undefined("some classes are texts and some are numbers")
+            return undefined(N_("some classes are texts and some are numbers"))
         labels = sorted(label for _, label in self.tallies)
         if not labels:
-            return undefined("no row was scored")
+            return undefined(N_("no row was scored"))
         if positive is None:
             positive = labels[1] if len(labels) == 2 else 1
         if len(labels) > 2 or (needs_both and (len(labels) < 2 or positive not in labels)):
-            return undefined("there are not two classes", classes=[str(each) for each in labels])
+            return undefined(N_("there are not two classes"), classes=[str(each) for each in labels])
         tallies = [(label, tally.settle()) for (_, label), tally in sorted(self.tallies.items())]
         return Cells(
             scores=np.concatenate([tally.keys[:, 0] for _, tally in tallies]),
@@ -154,7 +155,7 @@ def calibration(bins: int, label: Label | None) -> Finished:
             yield cells
             return
         if (cells.scores < 0).any() or (cells.scores > 1).any():
-            yield undefined("some outputs are no probabilities")
+            yield undefined(N_("some outputs are no probabilities"))
             return
         places = bins_of(cells.scores, bins)
         sums = [math.fsum((cells.scores * cells.counts)[places == place]) for place in range(bins + 1)]

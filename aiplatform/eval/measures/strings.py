@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block, as_text
 from aiplatform.eval.measures.exactly import Means
@@ -183,8 +184,6 @@ def json_schema(schema: Mapping[str, Any]) -> RowFunction:
 
 def edits(left: Sequence[str], right: Sequence[str]) -> int:
     """Levenshtein's distance."""
-    from rapidfuzz.distance import Levenshtein  # noqa: PLC0415 - only where asked for
-
     return int(Levenshtein.distance(left, right))
 
 

@@ -114,7 +114,7 @@ def finished(collector: TranslationCollector) -> Callable[[TranslationState, Req
         metric = scorer(collector.which, collector.options)
         signature = _signature(metric, state.num_references)
         if not state.fate.scored:
-            yield undefined("no row was scored", signature=signature)
+            yield undefined(N_("no row was scored"), signature=signature)
             return
         score = metric._compute_score_from_stats(state.tally.total)
         drawn = replicates.of_buckets(state.tally, request)
@@ -150,7 +150,7 @@ def scorer(which: str, options: Options) -> Any:
     except (ImportError, RuntimeError) as error:
         raise ConfigError(
             N_("{metric} needs a package that is not installed: {problem}"),
-            hint=N_("Install aiplatform[platform]; Japanese and Korean tokenizers are in aiplatform[eval]."),
+            hint=N_("Install aiplatform[platform]; Japanese is in aiplatform[eval], Korean in sacrebleu[ko]."),
             reason="metric.package",
             metric=which,
             problem=str(error).strip().splitlines()[0],

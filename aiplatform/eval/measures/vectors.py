@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block, Codes, Label
 from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, undefined
 from aiplatform.eval.measures.scores import bins_of
@@ -150,15 +151,15 @@ class Vectors:
     def labels(self, given: Sequence[Label] | None) -> list[Label] | Estimate:
         """The class of each place, or why it cannot be told."""
         if not self.fate.scored:
-            return undefined("no row was scored")
+            return undefined(N_("no row was scored"))
         if len({isinstance(label, str) for label in self.truths}) > 1:
-            return undefined("some classes are texts and some are numbers")
+            return undefined(N_("some classes are texts and some are numbers"))
         labels = list(given or self.classes or sorted(self.truths))
         if self.width == 2 and not given and set(labels) <= {0, 1}:
             labels = [0, 1]
         unknown = sorted(str(label) for label in self.truths if label not in labels)
         if len(labels) != self.width or unknown:
-            return undefined("the number of probabilities is not that of the classes: say labels=[...]",
+            return undefined(N_("the number of probabilities is not that of the classes: say labels=[...]"),
                              probabilities=self.width, classes=[str(each) for each in labels])  # fmt: skip
         return labels
 
@@ -228,7 +229,7 @@ def areas(multi_class: str, average: str | None) -> OnLabels:
 
     def of(state: Vectors, labels: list[Label], request: Request) -> Estimate:
         if any(label not in state.truths for label in labels):
-            return undefined("some class has no row")
+            return undefined(N_("some class has no row"))
         n = sum(state.truths.values())
         if multi_class == "ovr":
             found = [

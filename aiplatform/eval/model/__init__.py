@@ -22,6 +22,7 @@ from aiplatform.eval.model.comparisons import (
 )
 from aiplatform.eval.model.leaderboards import Leaderboard, LeaderboardEntry
 from aiplatform.eval.model.runs import (
+    CallSums,
     DataRef,
     EvaluationRun,
     MetricValue,
@@ -62,6 +63,7 @@ from aiplatform.eval.model.words import (
 __all__ = [
     "CHANGE_NAMES",
     "CORRECTION_NAMES",
+    "CallSums",
     "Calibration",
     "Change",
     "ChangePage",

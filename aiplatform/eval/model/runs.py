@@ -119,6 +119,24 @@ class RowFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallSums:
+    """What the model and judge calls of a run came to."""
+
+    paid: int = 0
+    """Calls that were made and answered for this run."""
+
+    cached: int = 0
+    """Calls that were answered by what was kept from before."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    """Of the paid ones; None where no call had a price."""
+
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRun:
     """One evaluation run: one model on one set of rows."""
 
@@ -151,7 +169,11 @@ class EvaluationRun:
     code_version: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     spec: Mapping[str, Any] | None = None
-    """What a run that the platform started was asked to do."""
+    """What the run was asked to do, where that can be written down: what it is resumed by."""
+
+    calls: CallSums = CallSums()
+    attempt: int = 1
+    """Grows each time the run is resumed; a driver of an earlier attempt is not listened to."""
 
     error: str = ""
     job_id: str = ""
@@ -225,6 +247,10 @@ class RunUpdate:
     error: str | None = None
     job_id: str | None = None
     mlflow_run_id: str | None = None
+    spec: Mapping[str, Any] | None = None
+    calls: CallSums | None = None
+    attempt: int | None = None
+    """Which attempt says so; None: whichever is the latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

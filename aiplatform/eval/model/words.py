@@ -28,11 +28,21 @@ class RunStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    CAPPED = "capped"
+    """A cap was reached; a higher one lets it go on."""
+
+    INTERRUPTED = "interrupted"
+    """Nothing is heard of its driver any more; one that comes back lets it run again."""
 
     @property
     def is_final(self) -> bool:
-        """Whether it stays as it is."""
-        return self in {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED}
+        """Whether it has ended."""
+        return self not in {RunStatus.QUEUED, RunStatus.RUNNING}
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether it has ended without its result, so that it may go on from there."""
+        return self.is_final and self is not RunStatus.COMPLETED
 
 
 class MetricKind(StrEnum):
@@ -113,6 +123,8 @@ RUN_STATUS_NAMES: Final = {
     RunStatus.COMPLETED: N_("completed"),
     RunStatus.FAILED: N_("failed"),
     RunStatus.CANCELLED: N_("cancelled"),
+    RunStatus.CAPPED: N_("capped"),
+    RunStatus.INTERRUPTED: N_("interrupted"),
 }
 STATUS_NAMES: Final = {
     Status.BASELINE: N_("baseline"),

@@ -1,6 +1,6 @@
 """Evaluation runs and comparisons of them; the rows of a run are Parquet in the artifact store."""
 
-from sqlalchemy import JSON, BigInteger, Column, Index, String, Text
+from sqlalchemy import JSON, BigInteger, Column, Float, Index, LargeBinary, String, Text
 
 from aiplatform.storage.tables.base import ID, tenant_table
 
@@ -34,4 +34,22 @@ comparisons = tenant_table(
     Column("created_by", String(128), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Index("ix_comparisons_created", "tenant_id", "project_id", "created_ns"),
+)
+
+evaluation_calls = tenant_table(
+    "evaluation_calls",
+    Column("digest", String(64), primary_key=True),
+    Column("model", String(200), nullable=False),
+    Column("reply", LargeBinary, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("run_id", ID, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost", Float, nullable=True),
+    Column("currency", String(3), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("used_ns", BigInteger, nullable=False),
+    Index("ix_evaluation_calls_run", "tenant_id", "project_id", "run_id"),
+    Index("ix_evaluation_calls_used", "used_ns"),
+    project_key=True,
 )

@@ -35,6 +35,8 @@ RUN_TONES: Final = {
     RunStatus.COMPLETED: ("better", "circle-check"),
     RunStatus.FAILED: ("worse", "circle-x"),
     RunStatus.CANCELLED: ("dim", "circle"),
+    RunStatus.CAPPED: ("dim", "circle"),
+    RunStatus.INTERRUPTED: ("worse", "circle-x"),
 }
 RUN_STATE: Final = ("slice", "state", "after")
 

@@ -26,10 +26,9 @@ def add_leaderboard(routes: Routes, site: Site) -> None:
         evaluations = site.services.evaluations
         board, problem = visit.attempt(lambda: evaluations.leaderboard(visit.caller, data=data, on=on))
         address = visit.address(*STATE)
-        own = evaluations.list(visit.caller, limit=1, data=data).items
-        names = [metric.name for metric in own[0].metrics] if own else []
-        default = own[0].primary_metric.name if own and own[0].primary_metric else ""
-        names = [default, *(name for name in names if name != default)] if default else names
+        best = evaluations.get(visit.caller, board.entries[0].run_id) if board else None
+        default = best.primary_metric.name if best and best.primary_metric else ""
+        names = dict.fromkeys((default, *(metric.name for metric in best.metrics))) if best else {}
         call = f"data={data!r}" + (f", on={on!r}" if on else "")
         command = f"aiplatform evaluations leaderboard --data {quote(data)}" + (f" --on {quote(on)}" if on else "")
         return visit.page(

@@ -94,6 +94,10 @@ def headline(run: EvaluationRun, text: Callable[[str], str]) -> str:
         return text(N_("The run failed after {done} rows.")).format(done=done)
     if run.status is RunStatus.CANCELLED:
         return text(N_("The run was cancelled after {done} rows.")).format(done=done)
+    if run.status is RunStatus.CAPPED:
+        return text(N_("The run reached a cap after {done} rows.")).format(done=done)
+    if run.status is RunStatus.INTERRUPTED:
+        return text(N_("The run was interrupted after {done} rows.")).format(done=done)
     if run.status is RunStatus.QUEUED:
         return text(N_("The run waits to be started."))
     if run.status is RunStatus.RUNNING and not run.total_rows:

@@ -13,6 +13,9 @@ from aiplatform.client.http import Client
 from aiplatform.core.errors import NotFoundError, PermissionDeniedError
 from aiplatform.eval.api import EvaluationHandle
 from aiplatform.eval.blocks import BlockEvaluator, Plan
+from aiplatform.eval.calling.routes import build_call_routes
+from aiplatform.eval.calling.service import CallService
+from aiplatform.eval.calling.store import CallStore
 from aiplatform.eval.calls import StoredAnswers
 from aiplatform.eval.judging.routes import build_routes as build_judge_routes
 from aiplatform.eval.judging.service import JudgeService
@@ -29,9 +32,12 @@ from aiplatform.jobs.model import Job, JobSpec, JobState
 from aiplatform.registry.artifact_routes import build_artifact_routes
 from aiplatform.storage.artifacts import ArtifactStore
 from aiplatform.storage.database import Database
+from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.model import Caller
 from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.clock import FakeClock
+from aiplatform.tracing.price_routes import build_price_routes
+from aiplatform.tracing.prices import Prices
 from aiplatform.tracing.service import Traces
 
 SCORERS = ("hit@1", "mrr", "abstention")
@@ -88,6 +94,7 @@ class House:
     artifacts: ArtifactStore
     clock: FakeClock
     judges: JudgeService
+    calls: CallService
     reviews: Reviews
     traces: Traces
 
@@ -98,6 +105,12 @@ class ApiSink:
 
     def put(self, path: str, content: bytes) -> None:
         self.api.request("PUT", f"/api/v1/artifacts/{path}", content=content)
+
+    def get(self, path: str) -> bytes | None:
+        try:
+            return self.api.request("GET", f"/api/v1/artifacts/{path}").content
+        except NotFoundError:
+            return None
 
 
 @pytest.fixture
@@ -112,8 +125,10 @@ def house(
     traces = Traces(database, index_path=tmp_path / "text.db", clock=clock)
     reviews = Reviews(ReviewStore(database), service, artifacts, traces, clock=clock)
     judges = JudgeService(CalibrationStore(database), service, artifacts, reviews, clock=clock)
-    platform.attach(build_routes(service), build_artifact_routes(artifacts))
+    calls = CallService(CallStore(database), clock=clock)
+    platform.attach(build_routes(service), build_call_routes(calls), build_artifact_routes(artifacts))
     platform.attach(build_judge_routes(judges), build_review_routes(reviews))
+    platform.attach(build_price_routes(Prices(database, clock)), tenancy_routes.build_routes(platform.tenancy))
     yield House(
         platform=platform,
         service=service,
@@ -121,6 +136,7 @@ def house(
         artifacts=artifacts,
         clock=clock,
         judges=judges,
+        calls=calls,
         reviews=reviews,
         traces=traces,
     )

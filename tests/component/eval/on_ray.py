@@ -42,6 +42,10 @@ class FolderSink:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
 
+    def get(self, path: str) -> bytes | None:
+        file = self.folder / path
+        return file.read_bytes() if file.exists() else None
+
 
 def records() -> list[dict[str, Any]]:
     return [

@@ -64,6 +64,9 @@ def scored(judge: Any, *rows: Row) -> list[RowScore]:
         def put(self, path: str, content: bytes) -> None:
             self.content = content
 
+        def get(self, path: str) -> bytes | None:
+            return None
+
     sink = Sink()
     plan = Plan(run_id="run", model=StoredAnswers(), scorers=resolve([judge]))
     plan = pickle.loads(pickle.dumps(plan))  # workers get it so

@@ -275,8 +275,8 @@ def test_a_driver_that_goes_silent_ends_its_run(house: House) -> None:
     house.clock.advance(SILENT_AFTER_NS / 1e9 + 1)
     house.service.update(caller, heard, RunUpdate(done_rows=1))
     ((name, every_s, sweep),) = house.service.periodic()
-    assert (name, every_s, sweep()) == ("evaluations.sweep", 60.0, 1)
-    assert evaluations.get(silent, client=api).status is RunStatus.FAILED
+    assert (name, every_s, sweep()) == ("evaluations.sweep", 15.0, 1)
+    assert evaluations.get(silent, client=api).status is RunStatus.INTERRUPTED
     assert evaluations.get(heard, client=api).status is RunStatus.RUNNING
 
 

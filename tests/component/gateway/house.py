@@ -39,6 +39,7 @@ from aiplatform.storage.database import Database
 from aiplatform.tenancy.permissions import Role
 from aiplatform.testing.asgi import BASE_URL, AsgiTransport, PlatformUnderTest
 from aiplatform.testing.databases import copy_sqlite
+from aiplatform.testing.ending import tied
 from aiplatform.testing.jobs import FakeJobRunner
 from aiplatform.testing.models import EchoModel, FakeCapacity, LocalModelHost
 from aiplatform.testing.otlp import export_request, make_span, span_id_of, trace_id_of
@@ -168,7 +169,7 @@ def _mlflow(database_url: str, folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "tests.component.registry.mlflow_process", database_url, str(folder), SEAL_SECRET]
     with (
         (folder / "mlflow.log").open("w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        subprocess.Popen(tied(command), stdout=subprocess.PIPE, stderr=log, text=True) as process,
     ):
         try:
             assert process.stdout is not None

@@ -298,11 +298,16 @@ _EVALUATIONS: Final = (
         )
     ),
     _of("GET", f"{_API}/leaderboard", query={"run": "{evaluation_id},{candidate_id}"}),
+    _of("POST", f"{_API}/evaluation-calls:find", json={"digests": ["ab" * 32], "run_id": "{evaluation_id}"}),
+    _of("POST", f"{_API}/evaluation-calls:keep", json={"items": [{"digest": "cd" * 32, "reply": {"text": "x"}}]}),
+    _of("GET", f"{_API}/evaluation-calls", query={"run_id": "{evaluation_id}"}),
+    _of("DELETE", f"{_API}/evaluation-calls", query={"before_ns": "0"}),
     _of("POST", f"{_API}/comparisons", json={"baseline": "{evaluation_id}", "candidates": ["{candidate_id}"]}),
     _of("GET", f"{_API}/comparisons"),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}"),
     _of("POST", f"{_API}/comparisons/{{comparison_id}}:gate", json=_GATE),
     _of("GET", f"{_API}/comparisons/{{comparison_id}}/rows"),
+    _of("GET", f"{_API}/comparisons/{{comparison_id}}/report", query={"format": "md"}),
     _of("GET", f"{_API}/judges"),
     _of("GET", f"{_API}/judges/{{identity}}", path=f"{_API}/judges/{{judge}}"),
     _of(
@@ -331,7 +336,6 @@ _EVALUATIONS: Final = (
     _of("GET", f"{_API}/online-rules/{{rule_id}}"),
     _of("PATCH", f"{_API}/online-rules/{{rule_id}}", json={"is_enabled": True}),
     _of("GET", f"{_API}/online-rules/{{rule_id}}/results"),
-    _of("GET", f"{_API}/comparisons/{{comparison_id}}/report", query={"format": "md"}),
 )
 _PAGE_SAMPLES: Final = (
     _of("GET", "/"),
@@ -440,6 +444,7 @@ _ENDING: Final = (
     _of("POST", f"{_API}/training-runs/{{run_id}}:cancel", path=f"{_API}/training-runs/{{training_run_id}}:cancel"),
     _of("POST", f"{_API}/jobs/{{job_id}}:cancel"),
     _of("POST", f"{_API}/evaluations/{{run_id}}:cancel", path=f"{_API}/evaluations/{{evaluation_id}}:cancel"),
+    _of("POST", f"{_API}/evaluations/{{run_id}}:resume", path=f"{_API}/evaluations/{{evaluation_id}}:resume"),
     _of("DELETE", f"{_API}/deployments/{{name}}", path=f"{_API}/deployments/{{deployment}}"),
     _of(
         "POST",

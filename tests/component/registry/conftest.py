@@ -15,6 +15,7 @@ from aiplatform.registry.sealing import CallerSeal
 from aiplatform.storage.database import Database
 from aiplatform.testing.asgi import PlatformUnderTest
 from aiplatform.testing.databases import copy_sqlite
+from aiplatform.testing.ending import tied
 
 SECRET = "of the tests"
 
@@ -34,7 +35,7 @@ def hosted(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     database_url = copy_sqlite(sqlite_template, folder / "platform.db")
     command = [sys.executable, "-m", "tests.component.registry.mlflow_process", database_url, str(folder), SECRET]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(tied(command), stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout is not None
         port = process.stdout.readline().strip()

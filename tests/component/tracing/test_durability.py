@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import httpx
 
 from aiplatform.storage.database import Database
 from aiplatform.testing.otlp import export_request, make_span, trace_id_of
+from aiplatform.testing.platform import free_port
 from aiplatform.tracing.service import Traces
 from tests.component.tracing.conftest import SCOPE
 
@@ -22,13 +22,6 @@ HEADERS = {"authorization": "Bearer acme", "content-type": "application/x-protob
 ROOT = Path(__file__).parents[3]
 NUM_SENDERS = 4
 NUM_BEFORE_KILL = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:

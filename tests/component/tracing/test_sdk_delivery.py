@@ -5,7 +5,6 @@ from __future__ import annotations
 import email.utils
 import logging
 import os
-import socket
 import stat
 import threading
 import time
@@ -16,6 +15,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from aiplatform.client.credentials import Credentials
+from aiplatform.testing.platform import free_port
 from aiplatform.tracing.sdk import export
 from aiplatform.tracing.sdk.delivery import Target
 from aiplatform.tracing.sdk.export import Exporter
@@ -57,13 +57,6 @@ class App:
             found.queued + found.sent + found.spilled + found.dropped + found.rejected + found.refused
         )
         return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def files_of(spill: Path, suffix: str = ".spans") -> list[Path]:

@@ -15,10 +15,11 @@ from sqlalchemy import func, select
 
 from aiplatform.storage.database import Database
 from aiplatform.storage.tables.tracing import spans
+from aiplatform.testing.platform import free_port
 from aiplatform.tracing.sdk.export import BATCH_SPANS
 from tests.component.tracing.conftest import SCOPE
 from tests.component.tracing.scripted import Reply, scripted_server
-from tests.component.tracing.test_durability import free_port, wait_until_it_answers
+from tests.component.tracing.test_durability import wait_until_it_answers
 
 ROOT = Path(__file__).parents[3]
 

@@ -140,7 +140,9 @@ def test_what_was_never_a_trace_request_is_refused_or_counted(app: KeyNamesCalle
     assert response.status_code == 400 or partial_of(response)[0] == 1
 
 
-@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"hello world", one_span()[:-3]])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xff\xff", b"hello world", one_span()[:-3]], ids=["no tag", "a greeting", "cut off"]
+)
 def test_bytes_that_are_no_request_are_refused_for_good(app: KeyNamesCaller, body: bytes) -> None:
     response = post(app, body)
     assert response.status_code == 400
@@ -156,6 +158,7 @@ def test_bytes_that_are_no_request_are_refused_for_good(app: KeyNamesCaller, bod
         ("deflate", b"\x00\x01"),
         ("gzip", gzip.compress(one_span())[:4]),
     ],
+    ids=["not gzip", "gzip cut off", "not deflate", "a part of gzip's head"],
 )
 def test_a_broken_compression_is_the_clients_fault(app: KeyNamesCaller, encoding: str, body: bytes) -> None:
     response = post(app, body, {"content-encoding": encoding})

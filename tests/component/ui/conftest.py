@@ -45,16 +45,6 @@ class Seeded:
         return f"/traces/compare?a={other}&b={self.failed_trace}"
 
     @property
-    def calibration(self) -> str:
-        """The page of the newest calibration."""
-        return f"/calibrations/{self.world.services.judges.calibrations(self.caller).items[0].calibration_id}"
-
-    @property
-    def queue(self) -> str:
-        """The page of a review queue."""
-        return f"/reviews/{self.world.services.reviews.list(self.caller)[0].queue_id}"
-
-    @property
     def row_id(self) -> str:
         """A row that the comparison's first candidate made worse."""
         found = self.world.services.evaluations.comparison_rows(
@@ -66,6 +56,16 @@ class Seeded:
     def leaderboard(self) -> str:
         """The leaderboard of the data set that was compared on."""
         return f"/leaderboard?{urlencode({'data': self.comparison.data.label})}"
+
+    @property
+    def calibration(self) -> str:
+        """The page of the newest calibration."""
+        return f"/calibrations/{self.world.services.judges.calibrations(self.caller).items[0].calibration_id}"
+
+    @property
+    def queue(self) -> str:
+        """The page of a review queue."""
+        return f"/reviews/{self.world.services.reviews.list(self.caller)[0].queue_id}"
 
     @property
     def pages(self) -> list[str]:
@@ -81,10 +81,10 @@ class Seeded:
             "/sessions", "/sessions?q=s-0001&last=30d", "/sessions/s-0001",
             self.both_traces, f"{self.both_traces}&only=different&pair=1", f"/traces/compare?b={self.failed_trace}",
             "/evaluations", f"/evaluations/{run_id}", f"/evaluations/{run_id}?slice=language%3Dzh&state=scored",
-            "/judges", self.calibration, "/reviews", self.queue, f"{self.queue}?which=done",
-            f"{self.queue}?which=conflict",
             f"/evaluations/{run_id}/row?id={self.row_id}", f"{comparison}/row?id={self.row_id}", self.leaderboard,
             "/datasets/python-faq/changes?before=1&after=2", "/datasets/python-faq/changes?before=1&after=2&fate=added",
+            "/judges", self.calibration, "/reviews", self.queue, f"{self.queue}?which=done",
+            f"{self.queue}?which=conflict",
             comparison, f"{comparison}?metric=mrr&change=better", f"{comparison}?slice=language%3Dzh",
             "/datasets", "/datasets/python-faq", "/datasets/python-faq?version=1&offset=25",
             "/experiments", f"/experiments/{self.experiment_id}", f"/experiments/{self.experiment_id}?columns=all",
@@ -102,9 +102,10 @@ class Seeded:
             f"/traces/{self.failed_trace}?part=attributes", self.both_traces, "/traces/searches",
             f"/traces/to-dataset?pick={self.failed_trace}", f"/traces/erase?pick={self.failed_trace}",
             "/sessions", "/sessions/s-0001", "/usage",
-            "/evaluations", f"/evaluations/{run_id}", "/judges", self.calibration, "/reviews", self.queue,
+            "/evaluations", f"/evaluations/{run_id}",
             f"/comparisons/{self.comparison.comparison_id}",
             f"/comparisons/{self.comparison.comparison_id}/row?id={self.row_id}", self.leaderboard,
+            "/judges", self.calibration, "/reviews", self.queue,
             "/datasets", "/datasets/python-faq", "/datasets/python-faq/changes?before=1&after=2", "/experiments",
             f"/experiments/{self.experiment_id}", "/models", "/models/qa", "/deployments",
             "/deployments/docs-assistant", "/members", "/keys",

@@ -59,6 +59,10 @@ def test_the_leaderboard_says_what_is_tied(seeded: Seeded, browser: httpx.Client
     assert re.findall(r"data-open [^>]+><b>(\w+)</b>", text) == [one.name for one in board.entries]
     assert text.count('title="tied"') == sum(one.is_tied for one in board.entries)
     assert "rank bands of draws over" in text
+    assert 'on=mrr"' in text
+    by_mrr = page(browser, f"{seeded.base}{seeded.leaderboard}&on=mrr")
+    assert "Ranked by mrr" in by_mrr
+    assert 'aria-current="true">mrr</a>' in by_mrr
 
 
 def test_reports_are_offered_and_come_in_the_readers_language(seeded: Seeded, browser: httpx.Client) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -68,7 +67,9 @@ from aiplatform.tenancy import routes as tenancy_routes
 from aiplatform.tenancy.model import Caller
 from aiplatform.tenancy.sign_in import build_sign_in_routes
 from aiplatform.testing.asgi import PlatformUnderTest
+from aiplatform.testing.ending import tied
 from aiplatform.testing.models import FakeCapacity, FakeVersions
+from aiplatform.testing.platform import free_port
 from aiplatform.tracing.model import ScoreSource
 from aiplatform.tracing.service import Traces
 from aiplatform.ui.routes import Ui, build_ui
@@ -504,9 +505,7 @@ def seed_mlflow(world: World, caller: Caller, folder: Path) -> str:
 @contextmanager
 def mlflow_process(folder: Path) -> Iterator[str]:
     """The hosted MLflow in a process of its own, reached by the seal; gives its address without the prefix."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     program = (
         "import sys, uvicorn\n"
         "from aiplatform.registry.mlflow_app import MlflowStore, build_mlflow_app\n"
@@ -516,8 +515,11 @@ def mlflow_process(folder: Path) -> Iterator[str]:
         "app = build_mlflow_app(store, protect=lambda inner: inner, seal=CallerSeal(secret))\n"
         "uvicorn.run(app, port=int(port), log_level='critical')\n"
     )
-    arguments = [sys.executable, "-c", program, str(folder), str(port), SEAL_SECRET]
-    with (folder / "mlflow.log").open("wb") as log, subprocess.Popen(arguments, stdout=log, stderr=log) as process:
+    command = tied([sys.executable, "-c", program, str(folder), str(port), SEAL_SECRET])
+    with (
+        (folder / "mlflow.log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as process,
+    ):
         try:
             _wait_for(f"http://127.0.0.1:{port}/mlflow/version", process)
             yield f"http://127.0.0.1:{port}"

@@ -6,33 +6,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from aiplatform.core.errors import InvalidError, UnauthenticatedError
+from aiplatform.client.credentials import Credentials
+from aiplatform.core.errors import InvalidError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from aiplatform.eval import rows
 from aiplatform.eval.blocks import BlockEvaluator, BlockResult, Plan, row_of
+from aiplatform.eval.calling import ChatEndpoint
+from aiplatform.eval.calling.transport import ChatTransport
 from aiplatform.eval.calls import Endpoint, FunctionModel, Model, StoredAnswers
-from aiplatform.eval.driver import load_object, model_of
+from aiplatform.eval.driver import model_of
 from aiplatform.eval.inputs import open_source
+from aiplatform.eval.loading import load_object
 from aiplatform.eval.model import ModelKind, RowResult, ScoreState
 from aiplatform.eval.scorers import Row, resolve
-
-
-class MemorySink:
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def put(self, path: str, content: bytes) -> None:
-        self.files[path] = content
+from tests.testing.chat_server import ChatServer, chat_server, fails, rate_limited, says
+from tests.testing.row_files import MemoryFiles
 
 
 def evaluated(
     model: Model, records: list[dict[str, Any]], scorers: tuple[Any, ...] = ("exact_match",), **fields: Any
 ) -> tuple[BlockResult, list[RowResult]]:
-    sink = MemorySink()
+    sink = MemoryFiles()
     plan = Plan(run_id="eval-1", model=model, scorers=resolve(scorers), **fields)
     result = BlockEvaluator(plan, sink).evaluate(records)
+    assert result.file is not None
     table = rows.read_table([sink.files[result.file.path]])
     return result, rows.to_results(table)
 
@@ -70,6 +68,7 @@ class Loaded:
 @pytest.mark.parametrize("function", [answer, answer_async, Loaded], ids=["sync", "async", "class"])
 def test_functions_answer_and_a_failed_call_is_that_rows_alone(function: Callable[..., Any]) -> None:
     result, found = evaluated(FunctionModel(function=function), RECORDS, slices=("language",))
+    assert result.file is not None
     assert (len(found), result.errors, result.file.num_rows) == (6, 1, 6)
     by_id = {row.row_id: row for row in found}
     assert by_id["r3"].error == "TimeoutError: 30 s"
@@ -82,7 +81,7 @@ def test_functions_answer_and_a_failed_call_is_that_rows_alone(function: Callabl
 def test_a_class_is_made_once_a_worker() -> None:
     Loaded.made = 0
     plan = Plan(run_id="eval-1", model=model_of(Loaded), scorers=resolve(["exact_match"]))
-    worker = BlockEvaluator(plan, MemorySink())
+    worker = BlockEvaluator(plan, MemoryFiles())
     worker.evaluate(RECORDS)
     worker.evaluate(RECORDS)
     assert Loaded.made == 1
@@ -143,6 +142,7 @@ def test_async_scorers_are_awaited_for_stored_answers_too() -> None:
 def test_the_file_is_named_by_its_content_and_lies_in_the_runs_folder() -> None:
     stored = [{**each, "output": "x"} for each in RECORDS]
     first, second = (evaluated(StoredAnswers(), stored)[0].file for _ in range(2))
+    assert first is not None
     assert first == second
     assert first.path.startswith("evaluations/eval-1/rows/")
 
@@ -166,66 +166,58 @@ def test_columns_can_be_named_and_a_missing_input_is_told() -> None:
         row_of({"input": "q"}, {"input": "topic"})
 
 
-class Answers:
-    """An endpoint that answers as planned, and counts."""
-
-    def __init__(self, *planned: httpx.Response) -> None:
-        self.planned = [*planned]
-        self.requests: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        return self.planned.pop(0) if len(self.planned) > 1 else self.planned[0]
-
-
-def asked(answers: Answers) -> list[RowResult]:
-    endpoint = Endpoint(model="qa", url="http://models.test/v1", key="k", transport=httpx.MockTransport(answers))
-    return evaluated(endpoint, RECORDS[:1])[1]
-
-
-def completion(text: str, **more: Any) -> httpx.Response:
-    return httpx.Response(200, json={"choices": [{"message": {"content": text}}], **more})
+def asked(server: ChatServer) -> list[RowResult]:
+    return evaluated(Endpoint(model="qa", url=server.url, key="k"), RECORDS[:1])[1]
 
 
 def test_an_endpoint_is_asked_in_openais_words_and_may_say_more_than_text() -> None:
-    answers = Answers(completion("a0", aiplatform={"retrieved": ["p1"], "confidence": 0.5}))
-    (found,) = asked(answers)
-    assert found.output == {"answer": "a0", "retrieved": ["p1"], "confidence": 0.5}
+    more = {"retrieved": ["p1"], "confidence": 0.5}
+    with chat_server(lambda _: says("a0", aiplatform=more)) as server:
+        (found,) = asked(server)
+    assert found.output == {"answer": "a0", **more}
     assert found.scores[0].value == 1.0
-    (request,) = answers.requests
-    assert str(request.url) == "http://models.test/v1/chat/completions"
+    assert len(found.trace_id) == 32
+    (request,) = server.asked
     assert request.headers["authorization"] == "Bearer k"
-    assert b'"model":"qa"' in request.content
+    assert request.body == {"model": "qa", "messages": [{"role": "user", "content": "q0"}]}
 
 
 def test_what_may_pass_is_tried_again() -> None:
-    answers = Answers(httpx.Response(429, headers={"retry-after": "0"}), completion("a0"))
-    (found,) = asked(answers)
-    assert (found.error, len(answers.requests)) == ("", 2)
+    with chat_server(lambda asked: says("a0") if asked.nth else rate_limited(0)) as server:
+        (found,) = asked(server)
+    assert (found.error, server.counts.total()) == ("", 2)
 
 
 def test_what_stays_wrong_is_the_rows_error() -> None:
-    (found,) = asked(Answers(httpx.Response(400, text="no such model")))
-    assert found.error == "RuntimeError: HTTP 400: no such model"
-    (found,) = asked(Answers(httpx.Response(200, json={"choices": []})))
-    assert found.error.startswith("IndexError")
+    with chat_server(lambda _: fails(400, "too long")) as server:
+        (found,) = asked(server)
+    assert "HTTP 400" in found.error
+    assert "too long" in found.error
+    assert server.counts.total() == 1
 
 
-def test_a_bad_key_ends_the_run_at_once() -> None:
-    answers = Answers(httpx.Response(401, text="bad key"))
-    with pytest.raises(UnauthenticatedError, match="does not know the key"):
-        asked(answers)
-    assert len(answers.requests) == 1
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (401, UnauthenticatedError, "does not know the key"),
+        (403, PermissionDeniedError, "refuses the key"),
+        (404, NotFoundError, "has no model 'qa'"),
+    ],
+)
+def test_what_would_fail_every_call_ends_the_run_at_once(status: int, kind: type[Exception], words: str) -> None:
+    with chat_server(lambda _: fails(status)) as server, pytest.raises(kind, match=words):
+        evaluated(Endpoint(model="qa", url=server.url, key="k", in_flight=2), RECORDS)
+    assert server.counts.total() <= 2
 
 
 def test_the_platforms_key_never_goes_to_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIPLATFORM_API_KEY", "aip_secret")
-    monkeypatch.setenv("AIPLATFORM_URL", "http://127.0.0.1:8000")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    elsewhere = Endpoint(model="qa", url="http://models.test/v1")
-    assert elsewhere._own_key() == ""
-    assert Endpoint(model="qa")._own_key() == "aip_secret"
-    assert Endpoint(model="qa", url="http://127.0.0.1:8000/v1/")._own_key() == "aip_secret"
+    credentials = Credentials(url="http://127.0.0.1:8000", project_id="default", key="aip_secret")
+    transport = ChatTransport(credentials)
+    assert transport.key_of(ChatEndpoint(url="http://models.test/v1")) == ""
+    assert transport.key_of(ChatEndpoint()) == "aip_secret"
+    assert transport.key_of(ChatEndpoint(url="http://127.0.0.1:8000/v1/")) == "aip_secret"
+    assert transport.key_of(ChatEndpoint(url="http://127.0.0.1:8000/v1/", key="own")) == "own"
     assert "secret" not in repr(Endpoint(model="qa", key="secret"))
 
 
@@ -234,6 +226,7 @@ def test_models_say_what_they_are() -> None:
     assert FunctionModel(function=answer, version="qa@3").ref.name.endswith(":answer")
     assert model_of(None) == StoredAnswers()
     assert model_of(answer) == FunctionModel(function=answer)
+    assert model_of(str.upper).ref.name == "builtins:str.upper"
     with pytest.raises(InvalidError, match="cannot be called"):
         model_of(42)
 

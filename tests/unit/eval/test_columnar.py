@@ -17,11 +17,12 @@ from aiplatform.eval.calls import StoredAnswers
 from aiplatform.eval.columnar import TableEvaluator, needed, suits
 from aiplatform.eval.measures.registry import resolve
 from aiplatform.eval.scorers import resolve as resolve_scorers
+from tests.testing.row_files import MemoryFiles
 
 METRICS = ("accuracy", "f1_macro", "squad_f1", "mcc", "latency_ms")
 PLAN = Plan(run_id="run", model=StoredAnswers(), scorers=(), measures=resolve(METRICS), slices=("lang",), cluster="doc")
 
-texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=6)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=6)
 labels = st.sampled_from(["a", "b", 'say "no"', "tab\tbed", "换行\n", "back\\slash", ""])
 ROWS = st.lists(
     st.fixed_dictionaries(
@@ -46,12 +47,8 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-class MemorySink:
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def put(self, path: str, content: bytes) -> None:
-        self.files[path] = content
+class MemorySink(MemoryFiles):
+    """Files of one run, which leaves one."""
 
     @property
     def table(self) -> pa.Table:

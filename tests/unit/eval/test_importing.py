@@ -13,12 +13,13 @@ from aiplatform.core.errors import AIPlatformError, InvalidError
 from aiplatform.eval import rows as row_files
 from aiplatform.eval.blocks import BlockEvaluator, Plan
 from aiplatform.eval.calls import StoredAnswers
-from aiplatform.eval.driver import load_object
 from aiplatform.eval.importing import Imported, import_file
 from aiplatform.eval.inputs import open_source
+from aiplatform.eval.loading import load_object
 from aiplatform.eval.model import RowResult
 from aiplatform.eval.scorers import resolve
 from aiplatform.eval.spec import load_spec
+from tests.testing.row_files import MemoryFiles
 
 GETTING_STARTED = """
 # yaml-language-server: $schema=https://promptfoo.dev/config-schema.json
@@ -90,20 +91,12 @@ def imported(tmp_path: Path, text: str, **files: str) -> tuple[Imported, Path]:
     return found, tmp_path / "out"
 
 
-class Files:
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def put(self, path: str, content: bytes) -> None:
-        self.files[path] = content
-
-
 def evaluated(spec_file: Path) -> list[RowResult]:
     """The rows of a written specification whose rows bring their answers, scored by its own scorers."""
     spec = load_spec(spec_file)
     source = open_source(spec_file.parent / str(spec.data.path), client=None)  # type: ignore[arg-type]
     assert source.table is not None
-    files = Files()
+    files = MemoryFiles()
     plan = Plan(run_id="eval-1", model=StoredAnswers(), scorers=resolve(spec.scorers))
     BlockEvaluator(plan, files).evaluate(source.table.to_pylist())
     table = row_files.read_table([*files.files.values()])

@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiplatform.core.errors import PermissionDeniedError, UnauthenticatedError
+from aiplatform.eval.calling.opening import CallPlan, open_caller
+from aiplatform.eval.calling.scope import CallScope, call_scope
 from aiplatform.eval.calls import Answer
 from aiplatform.eval.inference_models import InferenceEndpoint, tensors_of, values_of
 from aiplatform.eval.model import ModelKind
@@ -48,7 +50,13 @@ async def untraced(row: Row, call: Callable[[], Awaitable[Any]]) -> tuple[Any, s
 def asked(server: Server, inputs: list[Any], **options: Any) -> list[Answer]:
     model = InferenceEndpoint(model="m", url="http://models", transport=httpx.MockTransport(server), **options)
     rows = [Row(row_id=str(place), input=value) for place, value in enumerate(inputs)]
-    return asyncio.run(model.answers(rows, untraced))
+    return asyncio.run(answered(model, rows))
+
+
+async def answered(model: InferenceEndpoint, rows: list[Row]) -> list[Answer]:
+    async with open_caller(CallPlan()) as caller:
+        with call_scope(CallScope(caller=caller, run_id="run")):
+            return await model.answers(rows, untraced)
 
 
 @pytest.mark.parametrize("batch_rows", [1, 3])
@@ -106,9 +114,8 @@ def test_what_may_pass_is_tried_again_and_what_cannot_is_the_rows_error() -> Non
 
 @pytest.mark.parametrize(("status", "kind"), [(401, UnauthenticatedError), (403, PermissionDeniedError)])
 def test_a_bad_key_stops_everything(status: int, kind: type[Exception]) -> None:
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(kind):
         asked(Server(lambda arrays: arrays["input"], fails=(status,) * 9), [5, 6])
-    assert caught.group_contains(kind)
 
 
 def test_the_platforms_key_never_goes_to_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +126,6 @@ def test_the_platforms_key_never_goes_to_another_address(monkeypatch: pytest.Mon
     assert "authorization" not in elsewhere.headers[0]
     own = Server(lambda arrays: arrays["input"])
     model = InferenceEndpoint(model="m", transport=httpx.MockTransport(own))
-    asyncio.run(model.answers([Row(row_id="r", input=1)], untraced))
+    asyncio.run(answered(model, [Row(row_id="r", input=1)]))
     assert own.headers[0]["authorization"] == "Bearer aip_secret"
     assert (model.ref.kind, model.ref.endpoint) == (ModelKind.ENDPOINT, "http://platform/v2/models/m/infer")

@@ -19,6 +19,7 @@ from aiplatform.eval.calls import FunctionModel, Model, StoredAnswers
 from aiplatform.eval.foreign_scorers import mlflow_scorer
 from aiplatform.eval.model import RowResult, RowScore, ScoreState
 from aiplatform.eval.scorers import Row, Score, resolve, scorer
+from tests.testing.row_files import MemoryFiles
 
 RECORDS = [
     {"id": f"r{n}", "input": f"q{n}", "expected": f"a{n}", "output": f"a{n}" if n % 2 else "wrong", "context": context}
@@ -26,19 +27,12 @@ RECORDS = [
 ]
 
 
-class Files:
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def put(self, path: str, content: bytes) -> None:
-        self.files[path] = content
-
-
 def evaluated(*wanted: Any, records: list[dict[str, Any]] = RECORDS, model: Model | None = None) -> list[RowResult]:
     """Row results as they are read back from the run's Parquet file."""
-    files = Files()
+    files = MemoryFiles()
     plan = Plan(run_id="eval-1", model=model or StoredAnswers(), scorers=resolve(wanted))
     file = BlockEvaluator(plan, files).evaluate(records).file
+    assert file is not None
     table = rows.read_table([files.files[file.path]])
     assert table is not None
     return rows.to_results(table)

@@ -37,6 +37,7 @@ def test_a_key_is_found_wherever_clients_put_it(headers: dict[str, str]) -> None
 @pytest.mark.parametrize(
     "authorization",
     ["Bearer", "Bearer sk-123", f"Digest {KEY}", "Basic !!!", basic("a:b"), "Basic /w==", KEY, f"Bearer {KEY}x"],
+    ids=["nothing", "another's key", "another scheme", "no base64", "no key", "no text", "no scheme", "too long"],
 )
 def test_anything_else_is_refused_and_never_repeated(authorization: str) -> None:
     with pytest.raises(UnauthenticatedError) as caught:

@@ -113,7 +113,7 @@ DEFINITIONS: Final = (
         "recall", N_("share of a class that was found"), "recall_score", partial(_share, "recall"), forms=AVERAGES
     ),
     _definition("f1", N_("harmonic mean of precision and recall"), "f1_score", _f1, forms=AVERAGES),
-    _definition("fbeta", N_("the same with recall weighed by beta"), "fbeta_score", _fbeta, forms=AVERAGES),
+    _definition("fbeta", N_("mean of precision and recall, weighed by beta"), "fbeta_score", _fbeta, forms=AVERAGES),
     _definition(
         "jaccard", N_("overlap of a class as given and as it is"), "jaccard_score", partial(_share, "jaccard"),
         forms=AVERAGES,

@@ -70,7 +70,8 @@ DEFINITIONS: Final = (
         partial(_from, regression.ProductsCollector, regression.r_squared), **_EXPLAINED,
     ),
     _definition(
-        "explained_variance", N_("the same, a constant error forgiven"), "sklearn.metrics.explained_variance_score",
+        "explained_variance", N_("share of the spread that is explained, a constant error forgiven"),
+        "sklearn.metrics.explained_variance_score",
         partial(_from, regression.ProductsCollector, regression.explained_variance), **_EXPLAINED,
     ),
     _definition(

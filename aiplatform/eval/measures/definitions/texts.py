@@ -171,20 +171,21 @@ DEFINITIONS: Final = (
         )
         for which, says in (
             ("1", N_("words in common")), ("2", N_("pairs of words in common")),
-            ("L", N_("longest common subsequence")), ("Lsum", N_("the same by sentences, which lines part")),
+            ("L", N_("longest common subsequence")),
+            ("Lsum", N_("longest common subsequences of sentences, one a line")),
         )
     ),
     _definition("chrf", N_("character n-grams in common"), "sacrebleu.metrics.CHRF", _chrf, **_OF_CORPUS),
     _definition(
-        "chrf++", N_("the same with words and pairs of words"), "sacrebleu.metrics.CHRF(word_order=2)", _chrf_plus,
-        **_OF_CORPUS,
+        "chrf++", N_("characters, words and pairs of words in common"), "sacrebleu.metrics.CHRF(word_order=2)",
+        _chrf_plus, **_OF_CORPUS,
     ),
     _definition(
         "exact_match", N_("the same text but for case, width and spaces"), "", partial(_row, strings.exact_match, True)
     ),
     _definition("strict_match", N_("the same text"), "", partial(_row, strings.strict_match, True)),
     _definition(
-        "squad_em", N_("the same without punctuation and articles"), "SQuAD 1.1 evaluate.py",
+        "squad_em", N_("the same text but for punctuation and articles"), "SQuAD 1.1 evaluate.py",
         partial(_row, strings.squad_match, True),
     ),
     _definition(

@@ -20,7 +20,7 @@ import aiplatform as aip
 from aiplatform.eval.measures.measure import Request
 from aiplatform.eval.measures.measured import Measured
 from aiplatform.eval.measures.measuring import block_of, columns_of
-from aiplatform.eval.measures.registry import resolve
+from aiplatform.eval.measures.registry import Wanted, resolve
 
 FEW = settings(max_examples=25, deadline=None)
 words = st.lists(st.sampled_from(["the", "cat", "Sat", "on", "mat.", "naïve", "猫", "7", "(a)", ""]), max_size=9)
@@ -125,7 +125,7 @@ def test_rouge_is_that_of_rouge_score(expected: str, output: str, lines: list[st
         assert list(found.values()) == [getattr(wanted[name], part) for name in names]
 
 
-MIXED = [
+MIXED: list[Wanted] = [
     "accuracy", "f1_macro", "mcc", "squad_f1", "exact_match", "wer", "cer", "bleu", "chrf", "rougeL",
     *(
         aip.evaluations.metric(name, alias=name, expected="number", output="guess")

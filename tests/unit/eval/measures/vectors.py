@@ -19,6 +19,9 @@ from torchmetrics.functional import classification, retrieval
 Reference = Callable[[Any, Any], Any]
 
 
+Pair = tuple[Sequence[Any], Sequence[Any]]
+
+
 @dataclass(frozen=True)
 class Vector:
     metric: str
@@ -35,18 +38,18 @@ class Vector:
     """Wider where the reference itself counts in single precision."""
 
 
-SIX = [0, 1, 2, 0, 1, 2], [0, 2, 1, 0, 0, 1]
-ANIMALS = ["cat", "ant", "cat", "cat", "ant", "bird"], ["ant", "ant", "cat", "cat", "ant", "cat"]
-MOODS = (
+SIX: Pair = [0, 1, 2, 0, 1, 2], [0, 2, 1, 0, 0, 1]
+ANIMALS: Pair = ["cat", "ant", "cat", "cat", "ant", "bird"], ["ant", "ant", "cat", "cat", "ant", "cat"]
+MOODS: Pair = (
     ["negative", "positive", "negative", "neutral", "positive"],
     ["negative", "positive", "negative", "neutral", "negative"],
 )
-FOUR = [0, 1, 2, 3], [0, 2, 1, 3]
-TWO = [0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1]
-SIGNS = [+1, +1, +1, -1], [+1, -1, +1, +1]
-NINE = [0, 1, 2, 2, 0, 1, 2, 1, 0], [0, 1, 1, 2, 0, 2, 2, 1, 1]
-REPORT = [0, 1, 2, 2, 2], [0, 0, 2, 2, 1]
-ONE_MISSING = [1, 2, 3], [1, 1, 1]
+FOUR: Pair = [0, 1, 2, 3], [0, 2, 1, 3]
+TWO: Pair = [0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1]
+SIGNS: Pair = [+1, +1, +1, -1], [+1, -1, +1, +1]
+NINE: Pair = [0, 1, 2, 2, 0, 1, 2, 1, 0], [0, 1, 1, 2, 0, 2, 2, 1, 1]
+REPORT: Pair = [0, 1, 2, 2, 2], [0, 0, 2, 2, 1]
+ONE_MISSING: Pair = [1, 2, 3], [1, 1, 1]
 AVERAGES = ("macro", "micro", "weighted")
 
 
@@ -93,12 +96,12 @@ CLASSES = [
     Vector("f1_macro", ["a", "a"], ["a", "a"], of(metrics.f1_score, average="macro"), 1.0, True),
 ]  # fmt: skip
 
-PRICES = [3, -0.5, 2, 7], [2.5, 0.0, 2, 8]
-LARGE = [1e6 + 1, 1e6 + 2, 1e6 + 4], [1e6 + 1.5, 1e6 + 2, 1e6 + 3.5]
-RELATIVE = [1.0, 10.0, 1e6], [0.9, 15.0, 1.2e6]
-CONSTANT = [-2, -2, -2], [-2, -2, -2 + 1e-8]
-RANKS = [1, 2, 3, 4, 5], [5, 6, 7, 8, 7]
-TAU = [12, 2, 1, 12, 2], [1, 4, 7, 1, 0]
+PRICES: Pair = [3, -0.5, 2, 7], [2.5, 0.0, 2, 8]
+LARGE: Pair = [1e6 + 1, 1e6 + 2, 1e6 + 4], [1e6 + 1.5, 1e6 + 2, 1e6 + 3.5]
+RELATIVE: Pair = [1.0, 10.0, 1e6], [0.9, 15.0, 1.2e6]
+CONSTANT: Pair = [-2, -2, -2], [-2, -2, -2 + 1e-8]
+RANKS: Pair = [1, 2, 3, 4, 5], [5, 6, 7, 8, 7]
+TAU: Pair = [12, 2, 1, 12, 2], [1, 4, 7, 1, 0]
 
 NUMBERS = [
     Vector("mae", *PRICES, of(metrics.mean_absolute_error), 0.5),
@@ -133,15 +136,15 @@ NUMBERS = [
     Vector("kendall", *RANKS, lambda e, o: stats.kendalltau(e, o).statistic),
 ]  # fmt: skip
 
-FOUR_SCORES = [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]
-TIED = [0, 0, 1, 1, 1, 0], [0.5, 0.5, 0.5, 0.9, 0.2, 0.2]
-SPAM = ["spam", "ham", "ham", "spam"], [[0.1, 0.9], [0.9, 0.1], [0.8, 0.2], [0.35, 0.65]]
-THREE = (
+FOUR_SCORES: Pair = [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]
+TIED: Pair = [0, 0, 1, 1, 1, 0], [0.5, 0.5, 0.5, 0.9, 0.2, 0.2]
+SPAM: Pair = ["spam", "ham", "ham", "spam"], [[0.1, 0.9], [0.9, 0.1], [0.8, 0.2], [0.35, 0.65]]
+THREE: Pair = (
     [0, 1, 2, 2, 1, 0],
     [[0.7, 0.2, 0.1], [0.3, 0.4, 0.3], [0.2, 0.3, 0.5], [0.1, 0.6, 0.3], [0.25, 0.5, 0.25], [0.5, 0.3, 0.2]],
 )
-TOP = [0, 1, 2, 2], [[0.5, 0.2, 0.2], [0.3, 0.4, 0.2], [0.2, 0.4, 0.3], [0.7, 0.2, 0.1]]
-CALIBRATED = [0, 0, 1, 1, 1], [0.25, 0.25, 0.55, 0.75, 0.75]
+TOP: Pair = [0, 1, 2, 2], [[0.5, 0.2, 0.2], [0.3, 0.4, 0.2], [0.2, 0.4, 0.3], [0.7, 0.2, 0.1]]
+CALIBRATED: Pair = [0, 0, 1, 1, 1], [0.25, 0.25, 0.55, 0.75, 0.75]
 
 
 def _calibration(expected: Any, output: Any, bins: int) -> float:
@@ -164,8 +167,10 @@ SCORES = [
     Vector("pr_auc", *FOUR_SCORES, of(metrics.average_precision_score), 0.83, True),
     Vector("roc_auc_ovr", *THREE, of(metrics.roc_auc_score, multi_class="ovr"), exact=True),
     Vector("roc_auc_ovo", *THREE, of(metrics.roc_auc_score, multi_class="ovo"), exact=True),
-    Vector("roc_auc_ovr_weighted", *THREE, of(metrics.roc_auc_score, multi_class="ovr", average="weighted"), exact=True),
-    Vector("roc_auc_ovo_weighted", *THREE, of(metrics.roc_auc_score, multi_class="ovo", average="weighted"), exact=True),
+    Vector("roc_auc_ovr_weighted", *THREE,
+           of(metrics.roc_auc_score, multi_class="ovr", average="weighted"), exact=True),
+    Vector("roc_auc_ovo_weighted", *THREE,
+           of(metrics.roc_auc_score, multi_class="ovo", average="weighted"), exact=True),
     Vector("log_loss", *SPAM, of(metrics.log_loss), 0.21616),
     Vector("log_loss", *FOUR_SCORES, of(metrics.log_loss)),
     Vector("log_loss", *THREE, of(metrics.log_loss)),
@@ -180,8 +185,8 @@ SCORES = [
     Vector("ece_multiclass(bins=3)", *THREE, lambda e, o: _calibration(e, o, 3)),
 ]  # fmt: skip
 
-INDICATORS = [[0, 1, 1], [1, 1, 0]], [[1, 1, 1], [1, 0, 0]]
-WIDE = (
+INDICATORS: Pair = [[0, 1, 1], [1, 1, 0]], [[1, 1, 1], [1, 0, 0]]
+WIDE: Pair = (
     [[1, 0, 0, 1], [0, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]],
     [[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1]],
 )
@@ -193,7 +198,8 @@ def matrix(function: Callable[..., Any], **options: Any) -> Reference:
 
 SETS = [
     *(
-        Vector(f"multilabel_{name}_{average}", *pair, matrix(function, average=average, zero_division=0.0), exact=average != "samples")
+        Vector(f"multilabel_{name}_{average}", *pair, matrix(function, average=average, zero_division=0.0),
+               exact=average != "samples")
         for name, function in (
             ("precision", metrics.precision_score), ("recall", metrics.recall_score), ("f1", metrics.f1_score),
             ("jaccard", metrics.jaccard_score),
@@ -214,9 +220,10 @@ DOGS = [
     ["The man bit him first.", "The man had bitten the dog."],
 ]
 SAID = ["The dog bit the man.", "It wasn't surprising.", "The man had just bitten him."]
-CHINESE = ["上海的天气很好。", "我爱北京天安门"], ["上海天气很好。", "我爱天安门"]
-JAPANESE = ["今日は良い天気ですね。", "私は学生です"], ["今日はいい天気です。", "私は学生だ"]
-UNEVEN = [["a b c d e f", "a b c d"], ["x y z w"]], ["a b c d e", "x y z w v"]
+SAYINGS: Pair = DOGS, SAID
+CHINESE: Pair = ["上海的天气很好。", "我爱北京天安门"], ["上海天气很好。", "我爱天安门"]
+JAPANESE: Pair = ["今日は良い天気ですね。", "私は学生です"], ["今日はいい天気です。", "私は学生だ"]
+UNEVEN: Pair = [["a b c d e f", "a b c d"], ["x y z w"]], ["a b c d e", "x y z w v"]
 
 
 def streams(expected: Sequence[Any]) -> list[list[Any]]:
@@ -250,8 +257,8 @@ def rouge(which: str, **options: Any) -> Reference:
     return reference
 
 
-FOX = ["The quick brown fox jumps over the lazy dog"], ["The quick brown dog jumps on the log."]
-SUMMARIES = (
+FOX: Pair = ["The quick brown fox jumps over the lazy dog"], ["The quick brown dog jumps on the log."]
+SUMMARIES: Pair = (
     ["police killed the gunman", "the gunman kill police\nthe police ran", "w1 w2 w3 w4 w5"],
     ["police kill the gunman", "police ran\nthe gunman was killed", "w1 w2 w6 w7 w8\nw1 w3 w8 w9 w5"],
 )
@@ -282,9 +289,9 @@ TEXTS = [
     Vector("chrf", *CHINESE, chrf(), exact=True),
     Vector("chrf++", *UNEVEN, chrf(word_order=2), exact=True),
     *(
-        Vector(which, *pair, rouge(name))
-        for which, name in (("rouge1", "rouge1"), ("rouge2", "rouge2"), ("rougeL", "rougeL"), ("rougeLsum", "rougeLsum"))
-        for pair in (FOX, SUMMARIES, (DOGS, SAID))
+        Vector(name, *pair, rouge(name))
+        for name in ("rouge1", "rouge2", "rougeL", "rougeLsum")
+        for pair in (FOX, SUMMARIES, SAYINGS)
     ),
     *(
         Vector(f"{name}(use_stemmer=True)", *pair, rouge(name, use_stemmer=True))
@@ -294,17 +301,18 @@ TEXTS = [
     Vector("wer", ["hello world"], ["hello duck"], of(jiwer.wer), 0.5, True),
     Vector("wer", SPOKEN, HEARD, of(jiwer.wer), exact=True),
     Vector("cer", SPOKEN, HEARD, of(jiwer.cer), exact=True),
-    Vector("wer", ["this is the reference", "there is another one"], ["this is the prediction", "there is an other sample"],
-           of(jiwer.wer), 0.5, True),
-    Vector("cer", ["this is the reference", "there is another one"], ["this is the prediction", "there is an other sample"],
-           of(jiwer.cer), 0.3415, True),
+    Vector("wer", SPOKEN[1:], HEARD[1:], of(jiwer.wer), 0.5, True),
+    Vector("cer", SPOKEN[1:], HEARD[1:], of(jiwer.cer), 0.3415, True),
 ]  # fmt: skip
 
 SINGLE = 1e-6
-QUERIES = [[False, False, True], [False, True, False, True]], [[0.2, 0.3, 0.5], [0.1, 0.3, 0.5, 0.2]]
-GRADED = [[10, 0, 0, 1, 5]], [[0.1, 0.2, 0.3, 4.0, 70.0]]
-GRADES_TIED = [[3, 2, 3, 0, 1, 2], [0, 0, 1, 0, 0, 0]], [[0.5, 0.5, 0.2, 0.2, 0.9, 0.1], [0.1, 0.6, 0.6, 0.6, 0.0, 0.0]]
-NONE_WANTED = [[False, False], [False, True]], [[0.2, 0.3], [0.4, 0.1]]
+QUERIES: Pair = [[False, False, True], [False, True, False, True]], [[0.2, 0.3, 0.5], [0.1, 0.3, 0.5, 0.2]]
+GRADED: Pair = [[10, 0, 0, 1, 5]], [[0.1, 0.2, 0.3, 4.0, 70.0]]
+GRADES_TIED: Pair = (
+    [[3, 2, 3, 0, 1, 2], [0, 0, 1, 0, 0, 0]],
+    [[0.5, 0.5, 0.2, 0.2, 0.9, 0.1], [0.1, 0.6, 0.6, 0.6, 0.0, 0.0]],
+)
+NONE_WANTED: Pair = [[False, False], [False, True]], [[0.2, 0.3], [0.4, 0.1]]
 
 
 def queries(function: Callable[..., Any], **options: Any) -> Reference:
