@@ -316,7 +316,7 @@ def test_runs_of_different_judges_are_not_compared_unless_forced(house: House, s
     same = judged_run(api, "v2", Correctness(model="m", url=server.url), rows)
     other = judged_run(api, "v3", Correctness(model="n", url=server.url), rows)
     assert compare(base, same, client=api).comparison.primary.rows[1].difference == 0
-    with pytest.raises(ConflictError, match="different versions of 'correctness'"):
+    with pytest.raises(ConflictError, match="different judges of 'correctness'"):
         compare(base, other, client=api)
     forced = compare(base, other, client=api, force=True)
     assert forced.comparison.options.force
