@@ -146,7 +146,7 @@ class PaidCaller:
             opened.set_model(request.model, response=reply.model or None)
             opened.set_tokens(input=reply.input_tokens, output=reply.output_tokens)
             opened.set_messages(input=[*request.messages], output=[reply.message])
-            trace_id = opened.trace_id
+            trace_id = opened.trace_id if opened.traceparent else ""
         took = replace(reply, trace_id=trace_id)
         cost = self._cost(request.model, reply)
         self._longest_output = max(self._longest_output, reply.output_tokens or 0)
