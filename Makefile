@@ -55,6 +55,7 @@ bench-tracing: environment-dev  ## Tracing against its targets and peers; ARGS=-
 
 bench-eval: environment-dev  ## Metrics against the libraries that define them; ARGS=--full for the targets' sizes
 	@$(BIN)/python benchmarks/evaluation.py $(ARGS)
+	@PYTHONPATH=. $(BIN)/python benchmarks/judge_harness.py
 
 docs: environment-dev  ## Build the documentation site into site/
 	@$(BIN)/mkdocs build --strict
