@@ -31,6 +31,7 @@ from aiplatform.eval.compute import ClientSink, Outcome, Progress, Workers, eval
 from aiplatform.eval.hf import compatible
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import TraceRows, open_source
+from aiplatform.eval.judging.specs import judge_of
 from aiplatform.eval.loading import load_object
 from aiplatform.eval.measures.measure import Measure
 from aiplatform.eval.measures.registry import resolve as resolve_metrics
@@ -265,7 +266,7 @@ def order_of(spec: EvalSpec, *, run_id: str | None = None, client: Client | None
         name=spec.name,
         data=_data_of(spec.data, client),
         model=_model_of_spec(spec),
-        scorers=[load_object(each) if ":" in each else each for each in spec.scorers],
+        scorers=[_scorer_of(each) for each in spec.scorers],
         metrics=spec.metrics,
         keep_rows=spec.keep_rows,
         label=spec.label,
@@ -320,6 +321,12 @@ def _model_of_spec(spec: EvalSpec) -> Any:
         options=wanted.options,
         in_flight=in_flight,
     )
+
+
+def _scorer_of(written: str | Mapping[str, Any]) -> Any:
+    if not isinstance(written, str):
+        return judge_of(written)
+    return load_object(written) if ":" in written else written
 
 
 def recorded_spec(client: Client, run_id: str) -> EvalSpec:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import pyarrow.parquet as pq
 from scipy import stats
 
 from aiplatform.client.http import Client
@@ -134,12 +135,13 @@ async def _evaluated(plan: Plan, records: Sequence[dict[str, Any]]) -> list[Bloc
 
 
 def _sample(source: Source, sample_rows: int, seed: int) -> tuple[int, list[dict[str, Any]]]:
-    if source.table is None:
+    table = pq.read_table(source.file) if source.file is not None else source.table
+    if table is None:
         assert source.dataset is not None, "a source has a table or a data set"  # noqa: S101 - states an invariant
         return source.dataset.count(), source.dataset.random_shuffle(seed=seed).take(sample_rows)
-    num_rows = source.table.num_rows
+    num_rows = table.num_rows
     chosen = np.random.default_rng(seed).choice(num_rows, min(sample_rows, num_rows), replace=False)
-    return num_rows, source.table.take(np.sort(chosen)).to_pylist()
+    return num_rows, table.take(np.sort(chosen)).to_pylist()
 
 
 def _sum(counts: Sequence[CallCounts], number: Callable[[CallCounts], float], rest: int) -> Range:

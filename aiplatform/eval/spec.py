@@ -104,8 +104,9 @@ class EvalSpec(_Section):
 
     data: DataSpec
     model: ModelSpec | None = None
-    scorers: tuple[str, ...] = ()
-    """Names of built-in or installed scorers (`hit@1`, `citation`) or `module:function`."""
+    scorers: tuple[str | dict[str, Any], ...] = ()
+    """Names of built-in or installed scorers (`hit@1`, `citation`), `module:function`, or judges written down:
+    `{judge: correctness, model: large, url: ...}`."""
 
     metrics: tuple[str, ...] = ()
     """Metrics that reference implementations define: `accuracy`, `f1_macro`, `bleu(tokenize='zh')`."""

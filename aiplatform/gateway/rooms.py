@@ -11,7 +11,6 @@ from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.calling.service import CallService
 from aiplatform.eval.calling.store import CallStore
-from aiplatform.eval.judging.gating import StoredCalibrations
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
 from aiplatform.eval.online.endpoints import JudgeEndpoints
@@ -98,8 +97,12 @@ class Rooms(Services):
     @cached_property
     def evaluations(self) -> EvaluationService:
         """Evaluation runs and comparisons."""
-        calibrations = StoredCalibrations(CalibrationStore(self.database))
-        return EvaluationService(EvaluationStore(self.database), self.artifacts, self.jobs, calibrations=calibrations)
+        return EvaluationService(
+            EvaluationStore(self.database),
+            self.artifacts,
+            self.jobs,
+            calibrations=CalibrationStore(self.database),
+        )
 
     @cached_property
     def judges(self) -> JudgeService:

@@ -18,6 +18,7 @@ CHINESE = {
     "README.md": "README.zh-CN.md",
     "docs/trace.md": "docs/zh/trace.md",
     "docs/evaluate.md": "docs/zh/evaluate.md",
+    "docs/judge.md": "docs/zh/judge.md",
     "docs/evaluate-compare.md": "docs/zh/evaluate-compare.md",
     "docs/evaluate-ways.md": "docs/zh/evaluate-ways.md",
     "docs/metrics.md": "docs/zh/metrics.md",

@@ -8,7 +8,9 @@ from sqlalchemy import and_, delete, func, insert, or_, select
 
 from aiplatform.core.scope import Scope
 from aiplatform.eval.judging.model import Calibration
-from aiplatform.eval.model import from_json, to_json
+from aiplatform.eval.judging.verdicts import identity_of
+from aiplatform.eval.model import Calibration as GateCalibration
+from aiplatform.eval.model import ScorerRef, from_json, to_json
 from aiplatform.storage.database import Database
 from aiplatform.storage.tables.judging import judge_calibrations as table
 
@@ -45,6 +47,14 @@ class CalibrationStore:
         """The newest calibration of a judge; None where there is none."""
         items, _ = self.page(scope, identity=identity, limit=1, after=None)
         return items[0] if items else None
+
+    def calibration(self, scope: Scope, scorer: ScorerRef) -> GateCalibration | None:
+        """What gates need to know of the judge that gave these scores, in this very version."""
+        known = self.latest(scope, identity_of(scorer))
+        if known is None:
+            return None
+        kappa = known.kappa
+        return GateCalibration(judge=scorer.name, kappa=kappa.value, low=kappa.low, high=kappa.high, n=known.n)
 
     def page(
         self, scope: Scope, *, identity: str | None, limit: int, after: str | None

@@ -17,7 +17,6 @@ from aiplatform.eval.calling.routes import build_call_routes
 from aiplatform.eval.calling.service import CallService
 from aiplatform.eval.calling.store import CallStore
 from aiplatform.eval.calls import StoredAnswers
-from aiplatform.eval.judging.gating import StoredCalibrations
 from aiplatform.eval.judging.routes import build_routes as build_judge_routes
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
@@ -119,8 +118,9 @@ def house(
     database: Database, make_platform: Callable[..., PlatformUnderTest], tmp_path: Path, clock: FakeClock
 ) -> Iterator[House]:
     artifacts, jobs = ArtifactStore(str(tmp_path / "artifacts")), FakeJobs()
-    calibrations = StoredCalibrations(CalibrationStore(database))
-    service = EvaluationService(EvaluationStore(database), artifacts, jobs, clock=clock, calibrations=calibrations)
+    service = EvaluationService(
+        EvaluationStore(database), artifacts, jobs, clock=clock, calibrations=CalibrationStore(database)
+    )
     platform = make_platform()
     traces = Traces(database, index_path=tmp_path / "text.db", clock=clock)
     reviews = Reviews(ReviewStore(database), service, artifacts, traces, clock=clock)

@@ -6,8 +6,11 @@ import math
 import random
 import statistics
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from aiplatform.client.credentials import Credentials
@@ -188,6 +191,13 @@ def test_an_estimate_covers_what_the_run_costs_and_its_sample_is_not_paid_again(
     assert found.cost is not None
     assert (found.currency, found.paid > 0) == ("USD", True)
     assert 0.18 <= found.duration_s.value <= 20
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_rows_of_a_file_are_estimated_too(api: Client, tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+    found = evaluations.estimate(tmp_path / "rows.parquet", answer, scorers=["exact_match"], rows=5, client=api)
+    assert (found.num_rows, found.sample_rows, found.failed_rows, found.cost) == (12, 5, 0, None)
 
 
 def test_predicted_sums_cover_what_they_promise() -> None:

@@ -97,7 +97,9 @@ def evaluated(spec_file: Path) -> list[RowResult]:
     source = open_source(spec_file.parent / str(spec.data.path), client=None)  # type: ignore[arg-type]
     assert source.table is not None
     files = MemoryFiles()
-    plan = Plan(run_id="eval-1", model=StoredAnswers(), scorers=resolve(spec.scorers))
+    names = [each for each in spec.scorers if isinstance(each, str)]
+    assert len(names) == len(spec.scorers)
+    plan = Plan(run_id="eval-1", model=StoredAnswers(), scorers=resolve(names))
     BlockEvaluator(plan, files).evaluate(source.table.to_pylist())
     table = row_files.read_table([*files.files.values()])
     assert table is not None

@@ -10,6 +10,7 @@ from aiplatform.eval.calls import Endpoint, FunctionModel
 from aiplatform.eval.driver import order_of
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import TraceRows
+from aiplatform.eval.scorers import resolve
 from aiplatform.eval.spec import EvalSpec, check_run_id, entrypoint, load_spec, parse_spec, spec_schema
 
 SMALL: dict[str, Any] = {"name": "v1", "data": {"dataset": "faq@3"}, "scorers": ["hit@1"]}
@@ -38,6 +39,17 @@ def test_traces_and_every_kind_of_model_can_be_said() -> None:
     model = order_of(parse_spec({**SMALL, "model": inference, "in_flight": 3})).model
     assert model == InferenceEndpoint(model="iris", url="http://x", input_name="features", in_flight=3)
     assert order_of(parse_spec({**SMALL, "model": {"registered": "qa@3"}})).model == "qa@3"
+
+
+def test_judges_are_written_down_beside_other_scorers() -> None:
+    written = {"judge": "correctness", "model": "large", "samples": 3}
+    spec = parse_spec({"name": "v4", "data": {"path": "rows.jsonl"}, "scorers": ["exact_match", written]})
+    assert spec.scorers == ("exact_match", written)
+    plain, judge = resolve(order_of(spec).scorers)
+    assert (plain.name, judge.name, judge.parameters["samples"]) == ("exact_match", "correctness", 3)
+    wrong = parse_spec({"name": "v4", "data": {"path": "rows.jsonl"}, "scorers": [{"judge": "nobody"}]})
+    with pytest.raises(InvalidError, match="no judge 'nobody'"):
+        order_of(wrong)
 
 
 def test_the_published_schema_describes_every_field() -> None:
