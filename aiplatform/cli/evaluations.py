@@ -130,6 +130,31 @@ def cancel(run_id: RunId, project: ProjectOption = None) -> None:
     say(N_("{run_id} is {status}."), run_id=run_id, status=tr(RUN_STATUS_NAMES[found.status]))
 
 
+@app.command(help=tr(N_("Let a run go on that ended without its result; nothing is paid for twice.")))
+def resume(
+    run_id: RunId,
+    submit: Annotated[bool, typer.Option("--submit", help=tr(N_("Let the platform run it as a job.")))] = False,
+    max_calls: Annotated[int | None, typer.Option(min=1, help=tr(N_("Stop before more calls than this.")))] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help=tr(N_("Stop before more money than this.")))] = None,
+    as_json: JsonOption = False,
+    project: ProjectOption = None,
+) -> None:
+    """Resume a run, here or as a job, print it."""
+    client = _client(project)
+    if submit:
+        body = {"start": True, "max_calls": max_calls, "max_cost": max_cost}
+        client.post(f"/api/v1/evaluations/{run_id}:resume", body)
+        done = _followed(client, run_id)
+    else:
+        done = api.resume(run_id, max_calls=max_calls, max_cost=max_cost, client=client).run
+    if as_json:
+        print_json(to_json(done))
+    else:
+        console().print(run_view(done, locale()))
+    if done.status is not RunStatus.COMPLETED:
+        raise typer.Exit(ExitCode.FAILED)
+
+
 @app.command(help=tr(N_("Row results of a run.")))
 def rows(
     run_id: RunId,
@@ -240,13 +265,17 @@ def gate(
     run_id: Annotated[str, typer.Argument(help=tr(N_("A run: its id, or the name of the newest.")))],
     gate: GateOption,
     baseline: Annotated[str | None, typer.Option(help=tr(N_("Run to compare with, id or name.")))] = None,
+    junit: Annotated[Path | None, typer.Option(help=tr(N_("Also write JUnit XML to this file.")))] = None,
+    markdown: Annotated[Path | None, typer.Option(help=tr(N_("Also write Markdown to this file.")))] = None,
     as_json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
     """Print every condition with what was found."""
     client = _client(project)
     compared = _run_id(baseline, client) if baseline is not None else None
-    result = api.get(_run_id(run_id, client), client=client).check(gate, baseline=compared)
+    found = api.get(_run_id(run_id, client), client=client)
+    result = found.check(gate, baseline=compared)
+    _write_summaries(found.run, result, junit, markdown)
     if as_json:
         print_json(to_json(result))
     else:
@@ -353,6 +382,18 @@ def _show_comparison(found: api.ComparisonHandle, *, as_json: bool) -> None:
         console().print(comparison_view(found.comparison, locale()))
         console().print(Text(found.url, style="dim"))
     _exit_by(found.comparison.gates)
+
+
+def _write_summaries(run: EvaluationRun, result: GateResult, junit: Path | None, markdown: Path | None) -> None:
+    """What a CI system shows: written whether the gate is passed or not."""
+    if junit is not None:
+        from aiplatform.eval.reporting.junit import junit as as_junit  # noqa: PLC0415 - only where it is asked for
+
+        junit.write_text(as_junit([result], locale=locale()), encoding="utf-8")
+    if markdown is not None:
+        from aiplatform.eval.reporting.markdown import run_markdown  # noqa: PLC0415 - likewise
+
+        markdown.write_text(run_markdown(run, [result], locale=locale()), encoding="utf-8")
 
 
 def _exit_by(gates: tuple[GateResult, ...] | list[GateResult]) -> None:
