@@ -84,9 +84,9 @@ def recorded_order(order: RunOrder, model: Model, source: Source, run_id: str, c
 
 
 def read_data(path: str, client: Client | None) -> Any:
-    """A path as it is, or the table that lies in the artifact store where it says so."""
+    """The path of files, or the table that lies in the artifact store where it says so."""
     if not path.startswith(ARTIFACT) or client is None:
-        return path
+        return Path(path)  # never a text: `rows` would be the name of a registered data set
     content = client.request("GET", f"/api/v1/artifacts/{path.removeprefix(ARTIFACT)}").content
     return pq.read_table(pa.BufferReader(content))
 
