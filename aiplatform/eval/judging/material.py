@@ -16,7 +16,7 @@ _SAID: Final = ("answer", "content", "text", "output", "question", "prompt", "qu
 
 
 def text_of(value: Any) -> str:
-    """A value as a judge reads it: texts as they are, conversations by lines, the text of answers and questions, else JSON."""
+    """A value as a judge reads it: the text of an answer or question, a conversation line by line, else JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
