@@ -159,7 +159,7 @@ def _call(reply: ChatReply) -> dict[str, Any]:
     """What is kept of a call beside its verdict."""
     known = {
         "model": reply.model,
-        "trace_id": reply.trace_id,
+        "trace_id": reply.trace_id if reply.trace_id.strip("0") else "",  # zeros: nobody traces here
         "input_tokens": reply.input_tokens,
         "output_tokens": reply.output_tokens,
         "cached": reply.cached,

@@ -12,17 +12,17 @@ _PASSAGES: Final = ("contexts", "passages", "retrieved", "context", "retrieved_c
 """Where passages stand, in the output or among the columns, the first that is there."""
 
 _TEXTS: Final = ("text", "content", "page_content", "passage", "body")
-_ANSWERS: Final = ("answer", "content", "text", "output")
+_SAID: Final = ("answer", "content", "text", "output", "question", "prompt", "query", "input")
 
 
 def text_of(value: Any) -> str:
-    """A value as a judge reads it: a text as it is, a conversation line by line, an answer's text, else JSON."""
+    """A value as a judge reads it: the text of an answer or question, a conversation line by line, else JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        answer = next((value[name] for name in _ANSWERS if isinstance(value.get(name), str)), None)
+        answer = next((value[name] for name in _SAID if isinstance(value.get(name), str)), None)
         return answer if answer is not None else canonical_json(value)
     if _is_conversation(value):
         return "\n".join(f"{each['role']}: {text_of(each.get('content'))}" for each in value)

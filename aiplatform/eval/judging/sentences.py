@@ -56,8 +56,8 @@ def number(estimate: Estimate | None) -> str:
     if estimate is None or estimate.value is None:
         return "—"
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.2f}"
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+        return _signed(f"{estimate.value:.2f}")
+    return _signed(f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]")
 
 
 def percent(estimate: Estimate | None) -> str:
@@ -65,8 +65,12 @@ def percent(estimate: Estimate | None) -> str:
     if estimate is None or estimate.value is None:
         return "—"
     if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:.1f} %"
-    return f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f} %, {100 * estimate.high:.1f} %]"
+        return _signed(f"{100 * estimate.value:.1f} %")
+    return _signed(f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f} %, {100 * estimate.high:.1f} %]")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def _rates(calibration: Calibration) -> list[Message]:
@@ -74,7 +78,9 @@ def _rates(calibration: Calibration) -> list[Message]:
     if judged is None or corrected is None:
         return []
     if corrected.value is None:
-        return [message(N_("What people would pass cannot be told: the judge is no better than chance."))]
+        return [
+            message(N_("What people would pass cannot be told: it is no better than chance, or people say one thing."))
+        ]
     text = N_("It passes {judged} of {n} other rows; people would pass {corrected} of them.")
     return [message(text, judged=percent(judged), corrected=percent(corrected), n=str(judged.n))]
 

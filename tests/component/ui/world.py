@@ -378,7 +378,8 @@ def seed_judging(world: World, caller: Caller, run_id: str) -> None:
         assert item is not None
         services.reviews.label(caller, queue_id, item.item_id, "correct", comment="says so")
     page = services.evaluations.rows(caller, run_id, limit=120)
-    people = {row.row_id: [bool(row.scores[0].value) == bool(n % 9), True] for n, row in enumerate(page.items)}
+    truth = {row.row_id: bool(row.scores[0].value) == bool(n % 9) for n, row in enumerate(page.items)}
+    people = {row_id: [said, said == bool(n % 13)] for n, (row_id, said) in enumerate(truth.items())}
     for seed in range(2):
         order = CalibrationOrder(run_id=run_id, scorer="hit@1", people=people, seed=seed)
         services.judges.calibrate(caller, order)
