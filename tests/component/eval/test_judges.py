@@ -219,11 +219,7 @@ def test_a_pair_is_judged_in_both_orders_and_disagreement_is_a_tie(server: ChatS
         row(row_id="c", baseline="Paris"),
     ]
     assert [score.value for score in scored(judge, *rows)] == [1.0, 0.0, 0.5]
-<<<<<<< HEAD
-    assert len(server.asked) == 3, "equal questions are one call: two rows mirror each other, one mirrors itself"
-=======
     assert len(server.asked) == 3  # one pair backwards is another forwards, and equal calls are one
->>>>>>> judges
     server.script = ScriptedJudge(position=1.0)
     found = scored(judge, *rows)
     assert [score.value for score in found] == [0.5, 0.5, 0.5]
