@@ -326,7 +326,8 @@ def _run_id(name: str, client: Client) -> str:
 
 def _here(spec: Path, client: Client) -> EvaluationRun:
     try:
-        from aiplatform.eval.driver import carry_out, order_of  # noqa: PLC0415 - needs Ray, which only this command does
+        from aiplatform.eval.driver import carry_out  # noqa: PLC0415 - needs Ray, which only this command does
+        from aiplatform.eval.ordering import order_of  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise ConfigError(
             N_("Evaluating here needs the package {module!r}."),

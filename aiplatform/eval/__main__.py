@@ -12,7 +12,8 @@ import typer
 from aiplatform.client.http import Client
 from aiplatform.core.errors import AIPlatformError
 from aiplatform.core.i18n import N_, negotiate, translate
-from aiplatform.eval.driver import carry_out, order_of, recorded_spec
+from aiplatform.eval.driver import carry_out
+from aiplatform.eval.ordering import order_of, recorded_spec
 from aiplatform.eval.spec import load_spec
 from aiplatform.eval.terminal import run_lines
 

@@ -18,8 +18,8 @@ from aiplatform.eval.blocks import BlockEvaluator, BlockResult, Plan
 from aiplatform.eval.calling.amounts import NANO
 from aiplatform.eval.calling.opening import open_caller
 from aiplatform.eval.calling.scope import CallCounts
-from aiplatform.eval.driver import RunOrder, call_plan_of, model_of
 from aiplatform.eval.inputs import Source, open_source
+from aiplatform.eval.ordering import RunOrder, call_plan_of, model_of
 from aiplatform.eval.scorers import resolve
 
 LEVEL: Final = 0.95

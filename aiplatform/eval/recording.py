@@ -20,7 +20,7 @@ from aiplatform.eval.inputs import Source, TraceRows
 from aiplatform.eval.registered_models import RegisteredModel
 
 if TYPE_CHECKING:
-    from aiplatform.eval.driver import RunOrder
+    from aiplatform.eval.ordering import RunOrder
 
 ARTIFACT: Final = "artifact:"
 """Begins the path of data that were handed in and are kept beside the run's rows."""

@@ -10,8 +10,9 @@ from aiplatform.client.http import Client
 from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.calling.amounts import Caps
-from aiplatform.eval.driver import RunOrder, carry_out, order_of
+from aiplatform.eval.driver import carry_out
 from aiplatform.eval.model import EvaluationRun, RunStatus, from_json
+from aiplatform.eval.ordering import RunOrder, order_of
 from aiplatform.eval.spec import parse_spec
 
 _STANDS_IN: Final = "exact_match"

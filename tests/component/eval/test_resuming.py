@@ -20,10 +20,10 @@ from aiplatform.eval import api as evaluations
 from aiplatform.eval.blocks import BlockEvaluator, Plan
 from aiplatform.eval.calling.opening import CallPlan, open_caller
 from aiplatform.eval.calls import FunctionModel
-from aiplatform.eval.driver import RunOrder, model_of
 from aiplatform.eval.estimating import predicted_sum
 from aiplatform.eval.inputs import open_source
 from aiplatform.eval.model import RunStatus
+from aiplatform.eval.ordering import RunOrder, model_of
 from aiplatform.eval.recording import recorded_order
 from aiplatform.eval.resuming import _order
 from aiplatform.eval.run_service import SILENT_AFTER_NS

@@ -15,10 +15,10 @@ from aiplatform.eval.blocks import BlockEvaluator, BlockResult, Plan, row_of
 from aiplatform.eval.calling import ChatEndpoint
 from aiplatform.eval.calling.transport import ChatTransport
 from aiplatform.eval.calls import Endpoint, FunctionModel, Model, StoredAnswers
-from aiplatform.eval.driver import model_of
 from aiplatform.eval.inputs import open_source
 from aiplatform.eval.loading import load_object
 from aiplatform.eval.model import ModelKind, RowResult, ScoreState
+from aiplatform.eval.ordering import model_of
 from aiplatform.eval.scorers import Row, resolve
 from tests.testing.chat_server import ChatServer, chat_server, fails, rate_limited, says
 from tests.testing.row_files import MemoryFiles

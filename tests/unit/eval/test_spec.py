@@ -7,9 +7,9 @@ import pytest
 
 from aiplatform.core.errors import ConfigError, InvalidError
 from aiplatform.eval.calls import Endpoint, FunctionModel
-from aiplatform.eval.driver import order_of
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import TraceRows
+from aiplatform.eval.ordering import order_of
 from aiplatform.eval.scorers import resolve
 from aiplatform.eval.spec import EvalSpec, check_run_id, entrypoint, load_spec, parse_spec, spec_schema
 
