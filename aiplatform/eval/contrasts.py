@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
+from aiplatform.eval.corpus_contrasts import CORPUS, Answers, PairedAnswers, compare_answers, measure_of
 from aiplatform.eval.metrics import LATENCY_QUANTILES
 from aiplatform.eval.model import Change, CompareOptions, EvaluationRun, MetricValue, ScoreState
 from aiplatform.eval.statistics.bootstrap import percentile_interval, replicate, two_sided_p
@@ -61,6 +62,9 @@ class RunRows:
     parts: Mapping[str, RowParts] = field(default_factory=dict)
     """By name of metric: what rows add to metrics of the whole corpus."""
 
+    answers: Answers | None = None
+    """Of a run that has metrics of the whole corpus, unless it is very large."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunData:
@@ -103,6 +107,9 @@ class Sides:
     parts: PairedParts | None = None
     """What rows add to a metric of the whole corpus; None where rows have values of their own."""
 
+    answers: PairedAnswers | None = None
+    """Of a metric of the whole corpus that is computed anew from the answers."""
+
     @property
     def both(self) -> Flags:
         """Rows that both versions scored."""
@@ -143,6 +150,7 @@ def sides(baseline: RunData, candidate: RunData, pairs: Pairs, metric: MetricVal
         applies=applies,
         truths=truths,
         parts=_paired_parts(baseline.rows, candidate.rows, pairs, metric.name),
+        answers=_paired_answers(baseline, candidate, pairs, metric),
     )
 
 
@@ -163,6 +171,8 @@ def contrast(
     if both.parts is not None:
         parts, level, draws = both.parts, options.level, options.draws
         return compare_corpus(parts.baseline, parts.candidate, parts.of, keys, level=level, num_draws=draws)
+    if both.answers is not None:
+        return compare_answers(both.answers, keys, options.level)
     if metric.name in LATENCY_QUANTILES:
         share = LATENCY_QUANTILES[metric.name]
         replicates, _ = replicate(keys, (left, right), options.draws, partial(_quantile_difference, share=share))
@@ -193,6 +203,7 @@ def restricted(whole: Sides, mask: Flags) -> Sides:
         applies=whole.applies[mask],
         truths=whole.truths[mask],
         parts=replace(parts, baseline=parts.baseline[mask], candidate=parts.candidate[mask]) if parts else None,
+        answers=whole.answers.restricted(mask) if whole.answers is not None else None,
     )
 
 
@@ -242,6 +253,11 @@ def measured(data: RunData, metric: MetricValue) -> tuple[Floats, Flags]:
     if metric.name in rows.parts:
         values = rows.parts[metric.name].row_values()
         return values, _applies(rows, metric.scorer) | ~np.isnan(values)
+    if metric.measure == CORPUS and rows.answers is not None:
+        expects = np.array([value is not None for value in rows.answers.expected], dtype=np.bool_)
+        came = np.array([value is not None for value in rows.answers.output], dtype=np.bool_) & ~rows.errors
+        # No row has a value of its own: 0 says that it counts.
+        return np.where(expects & came, 0.0, np.nan), expects
     column = rows.scores.get(metric.scorer)
     if column is None:
         return np.full(len(rows.ids), np.nan), np.zeros(len(rows.ids), dtype=np.bool_)
@@ -268,6 +284,21 @@ def _applies(rows: RunRows, scorer: str) -> Flags:
     if column is None:
         return np.zeros(len(rows.ids), dtype=np.bool_)
     return np.asarray(column.states != STATE_CODES[ScoreState.NOT_APPLICABLE], dtype=np.bool_)
+
+
+def _paired_answers(baseline: RunData, candidate: RunData, pairs: Pairs, metric: MetricValue) -> PairedAnswers | None:
+    left, right = baseline.rows.answers, candidate.rows.answers
+    if metric.measure != CORPUS or metric.name in baseline.rows.parts or left is None or right is None:
+        return None
+    measure = measure_of(baseline.run, metric.name)
+    if measure is None:
+        return None
+    return PairedAnswers(
+        measure=measure,
+        metric=metric.name,
+        baseline=left.taken(pairs.baseline),
+        candidate=right.taken(pairs.candidate),
+    )
 
 
 def _paired_parts(baseline: RunRows, candidate: RunRows, pairs: Pairs, name: str) -> PairedParts | None:

@@ -11,6 +11,7 @@ import numpy as np
 from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.contrasts import Flags, Pairs, RunData, contrast, gains, join, restricted, sides, slice_values
+from aiplatform.eval.corpus_contrasts import CORPUS
 from aiplatform.eval.model import (
     CompareOptions,
     EvaluationRun,
@@ -133,7 +134,7 @@ def _omnibus(baseline: RunData, candidates: Sequence[Joined], metric: MetricValu
     columns: list[dict[str, float]] = []
     for each in candidates:
         both = sides(baseline, each.candidate, each.pairs, metric)
-        if both.parts is not None or metric.measure == "auc":
+        if metric.measure in {"auc", CORPUS}:
             return None
         chosen = np.flatnonzero(both.both).tolist()
         if not columns:

@@ -16,6 +16,7 @@ _METHODS: Final = {
     "delong": N_("DeLong's paired test and interval for areas under the ROC curve."),
     "wilcoxon": N_("Wilcoxon's signed-rank test, zeros dropped."),
     "t": N_("Student's paired t test and interval."),
+    "jackknife": N_("Delete-a-group jackknife of metrics of the whole corpus: 50 groups by row id, Student's t."),
     "clustered_t": N_("Student's t on clustered errors, C / (C - 1) for C clusters, C - 1 degrees of freedom."),
 }
 _CORRECTIONS: Final = {

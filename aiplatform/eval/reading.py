@@ -14,6 +14,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.core.scope import Scope
 from aiplatform.eval import rows
 from aiplatform.eval.contrasts import RunData
+from aiplatform.eval.corpus_contrasts import CORPUS, MAX_ROWS
 from aiplatform.eval.model import EvaluationRun
 from aiplatform.eval.ports import RowFiles
 
@@ -53,7 +54,9 @@ class RunReader:
             RemoteError: A file is not what the run recorded.
             NotFoundError: A file is gone.
         """
-        return RunData(run=run, rows=rows.read_run_rows(self._contents(scope, run)))
+        has_corpus = any(metric.measure == CORPUS for metric in run.metrics)
+        needs_answers = has_corpus and run.data.num_rows <= MAX_ROWS
+        return RunData(run=run, rows=rows.read_run_rows(self._contents(scope, run), answers=needs_answers))
 
     def _contents(self, scope: Scope, run: EvaluationRun) -> list[bytes]:
         contents: list[bytes] = []

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aiplatform.eval.contrasts import NO_LABEL, STATE_CODES, RunRows, ScoreColumn
+from aiplatform.eval.corpus_contrasts import Answers
 from aiplatform.eval.model import RowResult, RowScore, ScoreState
 from aiplatform.eval.statistics.hashing import canonical_json
 
@@ -22,6 +23,7 @@ NOTE: Final = b"aiplatform.block"
 SCORE_PREFIX: Final = "score."
 SLICE_PREFIX: Final = "slice."
 _LIGHT: Final = ("row_id", "latency_ms", "error")
+_ANSWERS: Final = ("expected", "output")
 
 
 def to_table(rows: Sequence[RowResult], scorers: Sequence[str], slices: Sequence[str]) -> pa.Table:
@@ -55,9 +57,10 @@ def to_parquet(
     return sink.getvalue()
 
 
-def read_run_rows(files: Iterable[bytes]) -> RunRows:
-    """What comparison needs: ids, scores, slices, latencies; the texts are not read."""
-    tables = [_read(data, light=True) for data in files]
+def read_run_rows(files: Iterable[bytes], *, answers: bool = False) -> RunRows:
+    """What comparison needs: ids, scores, slices, latencies; of texts only the answers, where they are asked for."""
+    more = _ANSWERS if answers else ()
+    tables = [_read(data, light=True, more=more) for data in files]
     if not tables:
         return RunRows(ids=(), scores={}, latencies=np.empty(0), errors=np.empty(0, dtype=np.bool_))
     table = pa.concat_tables(tables)
@@ -67,6 +70,9 @@ def read_run_rows(files: Iterable[bytes]) -> RunRows:
         slices={column: table[f"{SLICE_PREFIX}{column}"].to_pylist() for column in slice_names(table)},
         latencies=_floats(table["latency_ms"]),
         errors=np.asarray(pc.not_equal(table["error"], "").to_numpy(), dtype=np.bool_),
+        answers=Answers(**{name: [_from_json(text) for text in table[name].to_pylist()] for name in more})
+        if more
+        else None,
     )
 
 
@@ -183,11 +189,11 @@ def _score_column(table: pa.Table, name: str) -> ScoreColumn:
     )
 
 
-def _read(data: bytes, *, light: bool) -> pa.Table:
+def _read(data: bytes, *, light: bool, more: Sequence[str] = ()) -> pa.Table:
     file = pq.ParquetFile(pa.BufferReader(data))
     wanted = None
     if light:
-        wanted = [name for name in file.schema_arrow.names if name in _LIGHT or _is_light(name)]
+        wanted = [name for name in file.schema_arrow.names if name in (*_LIGHT, *more) or _is_light(name)]
     return file.read(columns=wanted)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from aiplatform.eval.calls import StoredAnswers
 from aiplatform.eval.judging.routes import build_routes as build_judge_routes
 from aiplatform.eval.judging.service import JudgeService
 from aiplatform.eval.judging.store import CalibrationStore
+from aiplatform.eval.measures.registry import resolve as resolve_metrics
 from aiplatform.eval.model import EvaluationRun, from_json, to_json
 from aiplatform.eval.reviewing.routes import build_routes as build_review_routes
 from aiplatform.eval.reviewing.service import Reviews
@@ -164,14 +165,21 @@ def records(hits: dict[int, bool], num_rows: int = 60) -> list[dict[str, Any]]:
 
 
 def evaluated(
-    api: Client, name: str, rows: list[dict[str, Any]], *, blocks: int = 3, **fields: Any
+    api: Client,
+    name: str,
+    rows: list[dict[str, Any]],
+    *,
+    blocks: int = 3,
+    by: Sequence[str] = SCORERS,
+    metrics: Sequence[str] = (),
+    **fields: Any,
 ) -> EvaluationHandle:
     """A completed run of stored answers, recorded as a driver does it."""
-    scorers = resolve(SCORERS)
-    refs = [each.ref for each in scorers]
+    scorers, measures = resolve(by), resolve_metrics(metrics)
+    refs = [*(each.ref for each in scorers), *(each.ref for each in measures)]
     body = {"name": name, "scorers": [to_json(ref) for ref in refs], "slices": ["language"], **fields}
     run = from_json(EvaluationRun, api.post("/api/v1/evaluations", body))
-    plan = Plan(run_id=run.run_id, model=StoredAnswers(), scorers=scorers, slices=("language",))
+    plan = Plan(run_id=run.run_id, model=StoredAnswers(), scorers=scorers, measures=measures, slices=("language",))
     worker = BlockEvaluator(plan, ApiSink(api))
     found = [worker.evaluate(rows[start::blocks]) for start in range(blocks)]
     state = found[0].state
@@ -182,10 +190,10 @@ def evaluated(
         "done_rows": len(rows),
         "total_rows": len(rows),
         "data": {"name": "faq", "version": "3", "rows_hash": state.rows_digest, "num_rows": len(rows)},
-        "metrics": [to_json(metric) for metric in state.metrics(refs)],
-        "slice_metrics": [to_json(part) for part in state.slice_metrics(refs)],
+        "metrics": [to_json(metric) for metric in state.metrics(refs, measures=measures)],
+        "slice_metrics": [to_json(part) for part in state.slice_metrics(refs, measures=measures)],
         "files": [to_json(block.file) for block in found],
-        "primary": "hit@1",
+        "primary": (*by, *metrics)[0],
     }
     answer = api.request("PATCH", f"/api/v1/evaluations/{run.run_id}", json=change).json()
     return EvaluationHandle(from_json(EvaluationRun, answer), api)

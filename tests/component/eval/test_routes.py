@@ -139,6 +139,35 @@ def test_a_gate_can_be_checked_on_a_run_and_on_a_comparison_afterwards(house: Ho
     assert caught.value.full_code == "gate.syntax"
 
 
+def test_metrics_of_the_whole_corpus_are_compared_and_gated(house: House) -> None:
+    api = house.platform.api()
+
+    def rows(right: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": f"q{n:03}",
+                "input": n,
+                "expected": "abc"[n % 3],
+                "output": "abc"[n % 3] if n % 10 < right else "abc"[(n + 1) % 3],
+                "language": "zh" if n % 2 else "en",
+            }
+            for n in range(200)
+        ]
+
+    runs = [evaluated(api, f"v{right}", rows(right), by=(), metrics=["f1_macro", "mcc"]) for right in (6, 9, 6)]
+    comparison = evaluations.compare(*runs, on="f1_macro", metrics=["mcc"], client=api).comparison
+    _, better, same = comparison.metrics[0].rows
+    values = [run.metrics["f1_macro"].value or 0.0 for run in runs]
+    assert better.difference == pytest.approx(values[1] - values[0])
+    assert (better.status, better.interval, better.test) == (Status.BETTER, "jackknife", "jackknife")
+    assert (same.difference, same.status) == (0.0, Status.OPEN)
+    assert comparison.verdict.promote == runs[1].run_id
+    assert {part.row.status for part in comparison.slices if part.run_id == runs[1].run_id} == {Status.BETTER}
+    gate = 'f1_macro >= 0.5 and not worse_than(baseline, "f1_macro", 0.01)'
+    assert runs[1].passes(gate, baseline=runs[0])
+    assert not runs[0].passes(gate, baseline=runs[1])
+
+
 def test_a_leaderboard_ranks_the_runs_of_a_data_set_or_those_that_were_named(house: House) -> None:
     api = house.platform.api()
     evaluated(api, "v1", records({}, num_rows=30))
