@@ -21,6 +21,7 @@ from aiplatform.eval.calling.keeping import KeptCall
 from aiplatform.eval.calling.limiting import DEFAULT_IN_FLIGHT
 from aiplatform.eval.calling.scope import CallScope, call_scope, current_scope
 from aiplatform.eval.calling.tasks import all_settled, worker_limit
+from aiplatform.eval.loading import name_of
 from aiplatform.eval.model import ModelKind, ModelRef
 from aiplatform.eval.scorers import Row
 from aiplatform.eval.statistics.hashing import canonical_json
@@ -130,10 +131,7 @@ class FunctionModel:
     @property
     def ref(self) -> ModelRef:
         """What is recorded of it."""
-        function = self.function
-        named = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
-        name = f"{getattr(named, '__module__', None) or 'builtins'}:{named.__qualname__}"  # `str.upper` has no module
-        return ModelRef(kind=ModelKind.CALLABLE, name=name, version=self.version)
+        return ModelRef(kind=ModelKind.CALLABLE, name=name_of(self.function), version=self.version)
 
     def made(self) -> FunctionModel:
         """The same with an instance where it was given a class: called once in each worker."""

@@ -240,5 +240,7 @@ def _settled(lines: Sequence[_Line], options: CompareOptions) -> list[ForestRow]
         elif p is not None:
             needed = needed_rows(line.contrast, alpha=level, power=POWER)
             detectable = detectable_difference(line.contrast, alpha=level, power=POWER)
-        settled.append(replace(line.row, p_adjusted=p, status=status, needed_rows=needed, detectable=detectable))
+        settled.append(
+            replace(line.row, p_adjusted=p, p_holm=p, status=status, needed_rows=needed, detectable=detectable)
+        )
     return settled

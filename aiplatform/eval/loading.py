@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import Any
 
@@ -26,3 +27,9 @@ def load_object(reference: str) -> Any:
             reference=reference,
             problem=str(error),
         ) from None
+
+
+def name_of(function: Any) -> str:
+    """`module:name` of a function or class, or of the class of anything else."""
+    named = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
+    return f"{getattr(named, '__module__', None) or 'builtins'}:{named.__qualname__}"  # `str.upper` has no module

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from aiplatform.eval import files
 from aiplatform.eval.calls import Endpoint, FunctionModel, Model
 from aiplatform.eval.inference_models import InferenceEndpoint
 from aiplatform.eval.inputs import Source, TraceRows
+from aiplatform.eval.loading import name_of
 from aiplatform.eval.registered_models import RegisteredModel
 
 if TYPE_CHECKING:
@@ -114,6 +114,6 @@ def _scorer(given: Any) -> str:
 
 def _name(function: Any) -> str:
     """`module:name`, which may or may not lead back to the function."""
-    named = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
-    name = re.sub(r"\W", "_", named.__qualname__)
-    return f"{named.__module__}:{name}"
+    module, _, name = name_of(function).partition(":")
+    plain = re.sub(r"\W", "_", name)
+    return f"{module}:{plain}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from aiplatform.client.http import Client
 from aiplatform.core.errors import AIPlatformError, ConflictError, TransientError
-from aiplatform.core.i18n import N_
+from aiplatform.core.i18n import N_, negotiate, translate
 from aiplatform.eval.blocks import Plan
 from aiplatform.eval.calling.amounts import NANO
 from aiplatform.eval.calling.gate import CappedError
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 REPORT_EVERY_S: Final = 2.0
 SAY_EVERY_S: Final = 5.0
+_OF_ALL: Final = N_("{name}: {done} of {total} rows, {failed} failed, {seconds} s")
+_SO_FAR: Final = N_("{name}: {done} rows, {failed} failed, {seconds} s")
 
 
 class Reporter:
@@ -45,12 +48,20 @@ class Reporter:
         now = time.monotonic()
         if now - self._said >= SAY_EVERY_S:
             self._said = now
-            of = f" of {progress.total_rows:,}" if progress.total_rows is not None else ""
-            failures = f", {progress.error_rows:,} failed" if progress.error_rows else ""
-            self.say(f"{self._name}: {progress.done_rows:,}{of} rows{failures}, {now - self._started:.0f} s")
+            self.say(self._told(progress, now - self._started))
         if now - self._reported >= REPORT_EVERY_S:
             self._reported = now
             self._report(progress)
+
+    def _told(self, progress: Progress, seconds: float) -> str:
+        text = translate(_OF_ALL if progress.total_rows is not None else _SO_FAR, negotiate(os.environ.get("LANG")))
+        return text.format(
+            name=self._name,
+            done=f"{progress.done_rows:,}",
+            total=f"{progress.total_rows or 0:,}",
+            failed=f"{progress.error_rows:,}",
+            seconds=f"{seconds:.0f}",
+        )
 
     def patch(self, change: Mapping[str, Any]) -> EvaluationRun:
         """Send a change; sending it again changes nothing.

@@ -135,6 +135,9 @@ class ForestRow:
     p_adjusted: Annotated[float | None, Field(validation_alias=AliasChoices("p_adjusted", "p_holm"))] = None
     """After the comparison's correction; comparisons of earlier releases call it `p_holm`."""
 
+    p_holm: float | None = None
+    """The same by its earlier name, for programs that are written against that."""
+
     test: str = ""
     """`mcnemar_exact`, `mcnemar_chi2` (Edwards' correction), `wilcoxon`, `bootstrap`, `delong`, `t`, `clustered_t`."""
 

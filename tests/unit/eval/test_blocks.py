@@ -176,8 +176,8 @@ def test_an_endpoint_is_asked_in_openais_words_and_may_say_more_than_text() -> N
         (found,) = asked(server)
     assert found.output == {"answer": "a0", **more}
     assert found.scores[0].value == 1.0
-    assert found.trace_id == "", "nothing is traced here"
     (request,) = server.asked
+    assert found.trace_id in request.headers.get("traceparent", "")
     assert request.headers["authorization"] == "Bearer k"
     assert request.body == {"model": "qa", "messages": [{"role": "user", "content": "q0"}]}
 

