@@ -17,8 +17,10 @@ from aiplatform.eval.measures.measure import (
     EXPECTED,
     OUTPUT,
     Estimate,
+    PairReader,
     Request,
     RowValues,
+    Vectorised,
     pairs,
     undefined,
 )
@@ -37,21 +39,11 @@ Averages = str | None
 
 
 @dataclass(frozen=True, slots=True)
-class ConfusionCollector:
+class ConfusionCollector(PairReader, Vectorised):
     """Counts how often each class was taken for which."""
 
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def is_vectorised(self) -> bool:
-        """Whether it costs no Python a row."""
-        return True
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def row_values(self, block: Block) -> RowValues:
         """1 where the class of a row is right, and each row's fate."""

@@ -10,24 +10,19 @@ import numpy as np
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block, as_text
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, undefined
+from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, PairReader, Request, undefined
 from aiplatform.eval.measures.states import Fate, Tally, bucketed
 from aiplatform.eval.measures.strings import edits
 from aiplatform.eval.statistics.exact import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class EditsCollector:
+class EditsCollector(PairReader):
     """Edits and length of the reference, of words or of characters."""
 
     of_words: bool
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     @property
     def draws_rows(self) -> bool:

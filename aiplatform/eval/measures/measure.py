@@ -54,6 +54,29 @@ class Collector(Protocol):
     def __hash__(self) -> int: ...
 
 
+class PairReader:
+    """A collector that reads what is expected and what came; its fields `expected` and `output` name the columns."""
+
+    __slots__ = ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns that it reads."""
+        named: Any = self
+        return named.expected, named.output
+
+
+class Vectorised:
+    """A collector that costs no Python a row."""
+
+    __slots__ = ()
+
+    @property
+    def is_vectorised(self) -> bool:
+        """Whether it costs no Python a row."""
+        return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """How sure numbers shall be told."""

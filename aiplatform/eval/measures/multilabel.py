@@ -12,22 +12,17 @@ import numpy as np
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.classification import ratio
 from aiplatform.eval.measures.columns import Block, Label
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, undefined
+from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, PairReader, Request, undefined
 from aiplatform.eval.measures.states import Fate
 from aiplatform.eval.statistics.exact import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class LabelsCollector:
+class LabelsCollector(PairReader):
     """Hits, expected and given rows of each label."""
 
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def collect(self, block: Block) -> LabelCounts:
         """The counts of one block."""

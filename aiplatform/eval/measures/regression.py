@@ -14,7 +14,17 @@ import numpy.typing as npt
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.columns import Block
 from aiplatform.eval.measures.exactly import Means
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, RowValues, fates, undefined
+from aiplatform.eval.measures.measure import (
+    EXPECTED,
+    OUTPUT,
+    Estimate,
+    PairReader,
+    Request,
+    RowValues,
+    Vectorised,
+    fates,
+    undefined,
+)
 from aiplatform.eval.measures.states import Counts, Fate, Tally
 from aiplatform.eval.statistics.exact import Floats, Moments
 from aiplatform.eval.statistics.intervals import (
@@ -32,22 +42,12 @@ MAX_RANKED: Final = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorsCollector:
+class ErrorsCollector(PairReader, Vectorised):
     """The errors of numbers as one number a row: absolute, squared or relative."""
 
     of: str
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def is_vectorised(self) -> bool:
-        """Whether it costs no Python a row."""
-        return True
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def row_values(self, block: Block) -> RowValues:
         """One number a row, and each row's fate."""
@@ -66,21 +66,11 @@ class ErrorsCollector:
 
 
 @dataclass(frozen=True, slots=True)
-class AbsoluteErrorsCollector:
+class AbsoluteErrorsCollector(PairReader, Vectorised):
     """How often each absolute error occurred."""
 
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def is_vectorised(self) -> bool:
-        """Whether it costs no Python a row."""
-        return True
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def collect(self, block: Block) -> Distribution:
         """The errors of one block."""
@@ -127,21 +117,11 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
-class ProductsCollector:
+class ProductsCollector(PairReader, Vectorised):
     """Sums of truths, guesses, errors, and their squares and products."""
 
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def is_vectorised(self) -> bool:
-        """Whether it costs no Python a row."""
-        return True
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def collect(self, block: Block) -> Products:
         """The sums of one block."""
@@ -180,21 +160,11 @@ class Products:
 
 
 @dataclass(frozen=True, slots=True)
-class PairsCollector:
+class PairsCollector(PairReader, Vectorised):
     """How often each pair of truth and guess occurred, for ranks."""
 
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def is_vectorised(self) -> bool:
-        """Whether it costs no Python a row."""
-        return True
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def collect(self, block: Block) -> Distribution:
         """The pairs of one block."""

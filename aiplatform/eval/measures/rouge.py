@@ -21,7 +21,7 @@ from aiplatform.core.errors import ConfigError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block
 from aiplatform.eval.measures.exactly import Means
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, RowValues
+from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, PairReader, RowValues
 from aiplatform.eval.measures.translation import references_of
 
 Tokens = list[str]
@@ -38,7 +38,7 @@ PARTS: Final = {"precision": 0, "recall": 1, "fmeasure": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class RougeCollector:
+class RougeCollector(PairReader):
     """The mean of a ROUGE score of each row, that of the reference with the best F."""
 
     which: str
@@ -49,11 +49,6 @@ class RougeCollector:
     use_stemmer: bool = False
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def row_values(self, block: Block) -> RowValues:
         """One number a row, and each row's fate."""

@@ -16,7 +16,17 @@ import numpy as np
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import SCORED, Block, Codes, Column, Label
-from aiplatform.eval.measures.measure import BOOTSTRAP, EXPECTED, OUTPUT, Estimate, Request, fates, undefined
+from aiplatform.eval.measures.measure import (
+    BOOTSTRAP,
+    EXPECTED,
+    OUTPUT,
+    Estimate,
+    PairReader,
+    Request,
+    Vectorised,
+    fates,
+    undefined,
+)
 from aiplatform.eval.measures.states import Counts, Fate, Tally
 from aiplatform.eval.statistics.exact import Floats
 from aiplatform.eval.statistics.intervals import auc_interval
@@ -29,21 +39,11 @@ _SCORE_FIELDS: Final = ("score", "probability", "confidence")
 
 
 @dataclass(frozen=True, slots=True)
-class ScoresCollector:
+class ScoresCollector(PairReader, Vectorised):
     """How often each score was given, by class."""
 
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def is_vectorised(self) -> bool:
-        """Whether it costs no Python a row."""
-        return True
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def collect(self, block: Block) -> Scores:
         """The counts of one block."""

@@ -14,7 +14,7 @@ from aiplatform.core.i18n import N_
 from aiplatform.eval.measures import replicates
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block, as_text
 from aiplatform.eval.measures.exactly import Means
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, RowValues, undefined
+from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, PairReader, Request, RowValues, undefined
 from aiplatform.eval.measures.states import Fate, Tally, bucketed
 from aiplatform.eval.statistics.exact import Floats
 
@@ -23,7 +23,7 @@ MAX_DRAWN: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class TranslationCollector:
+class TranslationCollector(PairReader):
     """Counts of matching n-grams, as a metric of sacrebleu takes them from each row."""
 
     which: str
@@ -32,11 +32,6 @@ class TranslationCollector:
     options: Options = ()
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     @property
     def draws_rows(self) -> bool:

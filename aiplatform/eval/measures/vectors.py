@@ -16,7 +16,7 @@ import numpy as np
 
 from aiplatform.core.i18n import N_
 from aiplatform.eval.measures.columns import FAILED, NOT_APPLICABLE, SCORED, Block, Codes, Label
-from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, Request, undefined
+from aiplatform.eval.measures.measure import EXPECTED, OUTPUT, Estimate, PairReader, Request, undefined
 from aiplatform.eval.measures.scores import bins_of
 from aiplatform.eval.measures.states import Fate, Tally
 from aiplatform.eval.model import MetricKind
@@ -28,7 +28,7 @@ Key = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class VectorsCollector:
+class VectorsCollector(PairReader):
     """Sums and counts by place of the class and true class."""
 
     of: str
@@ -39,11 +39,6 @@ class VectorsCollector:
 
     expected: str = EXPECTED
     output: str = OUTPUT
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Columns that it reads."""
-        return self.expected, self.output
 
     def collect(self, block: Block) -> Vectors:
         """The sums of one block."""
