@@ -11,6 +11,7 @@ from rich.progress import DownloadColumn, Progress, SpinnerColumn, TimeElapsedCo
 
 from aiplatform.cli import trace_searches
 from aiplatform.cli.console import JsonOption, ProjectOption, console, error_console, print_json, print_table, say, tr
+from aiplatform.cli.deleting import YesOption, confirm
 from aiplatform.cli.times import when
 from aiplatform.client.credentials import find_credentials
 from aiplatform.client.http import Client
@@ -215,7 +216,7 @@ def erase_traces(
     user: Annotated[str | None, typer.Option("--user", help=tr(N_("Whose traces.")))] = None,
     session: Annotated[str | None, typer.Option("--session", help=tr(N_("Which conversation.")))] = None,
     trace_id: Annotated[str | None, typer.Option("--trace", help=tr(N_("Trace id: 32 hexadecimal digits.")))] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help=tr(N_("Do not ask.")))] = False,
+    yes: YesOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=tr(N_("Count only; nothing goes.")))] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -225,13 +226,12 @@ def erase_traces(
         erase = partial(api.erase, user_id=user, session_id=session, trace_id=trace_id, client=client)
         found = erase(dry_run=True)
         if not dry_run:
-            question = tr(
+            confirm(
+                yes,
                 N_("Erase {traces} traces with {spans} spans for good?"),
                 traces=found["num_traces"],
                 spans=found["num_spans"],
             )
-            if not yes:
-                typer.confirm(question, abort=True, err=True)
             found = erase()
     if json:
         print_json(found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiplatform.core.errors import ConflictError
 from aiplatform.core.i18n import N_
-from aiplatform.eval.model import EvaluationRun, Message, ScorerRef, message
+from aiplatform.eval.model import EvaluationRun, Message, RunStatus, ScorerRef, message
 
 JUDGE_IDENTITY: Final = "identity"
 """Parameter of a judge that holds the hash of its model, prompt, schema and decoding."""
@@ -23,6 +23,23 @@ class _Difference:
     reason: str
     mark: Message
     fields: Mapping[str, Any]
+
+
+def check_completed(runs: Iterable[EvaluationRun]) -> None:
+    """Nothing, where all of them have their results.
+
+    Raises:
+        ConflictError: One has not completed.
+    """
+    for run in runs:
+        if run.status is not RunStatus.COMPLETED:
+            raise ConflictError(
+                N_("Evaluation run {run_id!r} cannot be compared: it is {status}."),
+                hint=N_("Only completed runs are compared."),
+                reason="comparison.not_completed",
+                run_id=run.run_id,
+                status=str(run.status),
+            )
 
 
 def check_same_basis(baseline: EvaluationRun, run: EvaluationRun, metrics: Sequence[str]) -> None:

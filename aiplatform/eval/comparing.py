@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
+from aiplatform.core.errors import InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
 from aiplatform.eval import basis, forest, gates
-from aiplatform.eval.basis import check_same_basis
+from aiplatform.eval.basis import check_completed, check_same_basis
 from aiplatform.eval.contrasts import RunData, change_of, gains, join, sides
 from aiplatform.eval.gate_language import parse_gate
 from aiplatform.eval.gate_nodes import Gate
@@ -24,7 +24,6 @@ from aiplatform.eval.model import (
     EvaluationRun,
     MetricValue,
     RowCounts,
-    RunStatus,
     Version,
 )
 from aiplatform.eval.verdict import verdict
@@ -52,15 +51,7 @@ def check_comparable(baseline: EvaluationRun, candidates: Sequence[EvaluationRun
         )
     if len({*ids, baseline.run_id}) < len(ids) + 1:
         raise InvalidError(N_("A run cannot be compared with itself, nor given twice."), reason="comparison.same_run")
-    for run in (baseline, *candidates):
-        if run.status is not RunStatus.COMPLETED:
-            raise ConflictError(
-                N_("Evaluation run {run_id!r} cannot be compared: it is {status}."),
-                hint=N_("Only completed runs are compared."),
-                reason="comparison.not_completed",
-                run_id=run.run_id,
-                status=str(run.status),
-            )
+    check_completed((baseline, *candidates))
     gate = parse_gate(options.gate) if options.gate.strip() else None
     for run in () if options.force else candidates:
         check_same_basis(baseline, run, metric_names(baseline, options, gate))

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
+from aiplatform.core.errors import InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
 from aiplatform.eval import basis
 from aiplatform.eval.contrasts import RunData, measured
@@ -57,15 +57,7 @@ def check_rankable(runs: Sequence[EvaluationRun], metrics: Sequence[str], *, for
                 name=name,
                 known=", ".join(metric.name for metric in runs[0].metrics) or "—",
             )
-    for run in runs:
-        if run.status is not RunStatus.COMPLETED:
-            raise ConflictError(
-                N_("Evaluation run {run_id!r} cannot be compared: it is {status}."),
-                hint=N_("Only completed runs are compared."),
-                reason="comparison.not_completed",
-                run_id=run.run_id,
-                status=str(run.status),
-            )
+    basis.check_completed(runs)
     for run in () if force else runs[1:]:
         basis.check_same_basis(runs[0], run, metrics)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aiplatform.client.http import Client
-from aiplatform.core.errors import ConflictError, InvalidError, NotFoundError
+from aiplatform.core.errors import InvalidError, NotFoundError
 from aiplatform.core.i18n import N_
 from aiplatform.eval.calling.amounts import Caps
 from aiplatform.eval.driver import carry_out
@@ -38,14 +38,7 @@ def resume_run(
     run = from_json(EvaluationRun, client.get(f"/api/v1/evaluations/{run_id}"))
     if run.status is RunStatus.COMPLETED:
         return run
-    if not run.status.is_final:
-        raise ConflictError(
-            N_("Evaluation run {run_id!r} is {status}: there is nothing to resume."),
-            hint=N_("Cancel it first, or wait: a run whose driver died is noticed after 90 seconds."),
-            reason="evaluation.not_resumable",
-            run_id=run_id,
-            status=str(run.status),
-        )
+    run.check_ended()
     order = _order(run, client, data=data, model=model, scorers=scorers)
     return carry_out(replace(order, caps=_raised(order.caps, caps or Caps())), client, say=say)
 

@@ -133,14 +133,7 @@ class RunService:
         run = self.get(caller, run_id)
         if run.status is RunStatus.COMPLETED:
             return run
-        if not run.status.is_final:
-            raise ConflictError(
-                N_("Evaluation run {run_id!r} is {status}: there is nothing to resume."),
-                hint=N_("Cancel it first, or wait: a run whose driver died is noticed after 90 seconds."),
-                reason="evaluation.not_resumable",
-                run_id=run_id,
-                status=str(run.status),
-            )
+        run.check_ended()
         document = None if run.spec is None else {**run.spec, **(caps or {})}
         spec = parse_spec(document) if start else None
         if spec is not None:

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiplatform.core.errors import ConfigError, InvalidError
+from aiplatform.core.documents import read_fields
+from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
 
 MAX_NAME: Final = 200
+_HINT: Final = N_("A specification needs `name`, `data`, and `metrics` or `scorers`.")
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OBJECT: Final = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
@@ -177,7 +178,7 @@ def parse_spec(document: Mapping[str, Any] | None) -> EvalSpec:
         first = error.errors()[0]
         raise InvalidError(
             N_("The evaluation specification is wrong at {field!r}: {problem}."),
-            hint=N_("A specification needs `name`, `data`, and `metrics` or `scorers`."),
+            hint=_HINT,
             reason="evaluation.spec",
             field=".".join(str(part) for part in first["loc"]) or "specification",
             problem=first["msg"],
@@ -200,24 +201,7 @@ def load_spec(path: Path) -> EvalSpec:
         ConfigError: The file cannot be read, or is not YAML.
         InvalidError: It is no specification.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            N_("The specification {path!r} cannot be read: {problem}."),
-            hint=N_("Check the path, and that the file is YAML."),
-            reason="evaluation.spec_unreadable",
-            path=str(path),
-            problem=str(error),
-        ) from None
-    if not isinstance(document, Mapping):
-        raise InvalidError(
-            N_("The specification {path!r} holds no fields."),
-            hint=N_("A specification needs `name`, `data`, and `metrics` or `scorers`."),
-            reason="evaluation.spec",
-            path=str(path),
-        )
-    return parse_spec(document)
+    return parse_spec(read_fields(path, hint=_HINT, reason="evaluation.spec"))
 
 
 def check_run_id(value: str) -> str:

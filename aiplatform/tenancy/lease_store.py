@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from aiplatform.storage.database import Transaction
 from aiplatform.storage.tables.tenancy import quota_holds, quota_windows, tenant_specs
@@ -52,7 +52,7 @@ def grant_in_window(tx: Transaction, resource: Resource, window_ns: int, *, need
     limit = locked_limits(tx).of(resource)
     if limit is None:
         return Grant(amount=need, limit=None)
-    same = (quota_windows.c.resource == resource.value, quota_windows.c.window_ns == window_ns)
+    same = _in_window(resource, window_ns)
     row = tx.execute(select(quota_windows.c.granted).where(*same)).one_or_none()
     left = limit - (row.granted if row is not None else 0)
     if left < need:
@@ -72,13 +72,13 @@ def grant_in_window(tx: Transaction, resource: Resource, window_ns: int, *, need
 def give_back(tx: Transaction, resource: Resource, window_ns: int, amount: int) -> None:
     """Return what was leased and not used."""
     locked_limits(tx)
-    same = (quota_windows.c.resource == resource.value, quota_windows.c.window_ns == window_ns)
+    same = _in_window(resource, window_ns)
     tx.execute(update(quota_windows).where(*same).values(granted=quota_windows.c.granted - amount))
 
 
 def granted_in_window(tx: Transaction, resource: Resource, window_ns: int) -> int:
     """How much of a window is leased or used."""
-    same = (quota_windows.c.resource == resource.value, quota_windows.c.window_ns == window_ns)
+    same = _in_window(resource, window_ns)
     return tx.execute(select(quota_windows.c.granted).where(*same)).scalar() or 0
 
 
@@ -117,3 +117,7 @@ def held(tx: Transaction, resource: Resource, now_ns: int, *, but: str = "") -> 
         quota_holds.c.resource == resource.value, quota_holds.c.expires_ns > now_ns, quota_holds.c.holder != but
     )
     return int(tx.execute(amounts).scalar() or 0)
+
+
+def _in_window(resource: Resource, window_ns: int) -> tuple[ColumnElement[bool], ...]:
+    return quota_windows.c.resource == resource.value, quota_windows.c.window_ns == window_ns

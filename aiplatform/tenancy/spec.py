@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, TypeAdapter, ValidationError
 
-from aiplatform.core.errors import ConfigError, InvalidError
+from aiplatform.core.documents import read_fields
+from aiplatform.core.errors import InvalidError
 from aiplatform.core.i18n import N_
 from aiplatform.tenancy.limits import Limits
 from aiplatform.tenancy.permissions import Role
@@ -115,18 +115,4 @@ def load_tenant_spec(path: Path) -> TenantSpec:
         ConfigError: The file cannot be read, or is not YAML.
         InvalidError: It is no specification.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            N_("The specification {path!r} cannot be read: {problem}."),
-            hint=N_("Check the path, and that the file is YAML."),
-            reason="tenant.spec_unreadable",
-            path=str(path),
-            problem=str(error),
-        ) from None
-    if not isinstance(document, Mapping):
-        raise InvalidError(
-            N_("The specification {path!r} holds no fields."), hint=_HINT, reason="tenant.spec", path=str(path)
-        )
-    return parse_tenant_spec(document)
+    return parse_tenant_spec(read_fields(path, hint=_HINT, reason="tenant.spec"))

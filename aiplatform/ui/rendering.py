@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from aiplatform.core.clock import Clock, SystemClock
-from aiplatform.core.i18n import LOCALES, catalogue, translate
+from aiplatform.core.i18n import LOCALES, translate
+from aiplatform.core.templates import template_environment
 from aiplatform.eval.shown import answer_text
 from aiplatform.tracing.attachments import attachment_of
 from aiplatform.ui import formatting
@@ -88,16 +89,7 @@ def is_fragment(request: Request) -> bool:
 
 
 def _environment(locale: str, assets: Assets) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(catalogue(locale), newstyle=True)  # type: ignore[attr-defined]
+    environment = template_environment(TEMPLATE_FOLDER, locale)
     environment.globals["asset"] = assets.url
     environment.filters.update(_FILTERS)
     return environment

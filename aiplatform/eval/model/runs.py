@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiplatform.core.errors import ConflictError
+from aiplatform.core.i18n import N_
 from aiplatform.eval.model.words import MetricKind, ModelKind, RunStatus, ScoreState, Unit
 
 
@@ -193,6 +195,21 @@ class EvaluationRun:
     def primary_metric(self) -> MetricValue | None:
         """The metric that lists show."""
         return self.metric(self.primary) if self.primary else next(iter(self.metrics), None)
+
+    def check_ended(self) -> None:
+        """Nothing, where the run has ended and may be resumed.
+
+        Raises:
+            ConflictError: It goes on.
+        """
+        if not self.status.is_final:
+            raise ConflictError(
+                N_("Evaluation run {run_id!r} is {status}: there is nothing to resume."),
+                hint=N_("Cancel it first, or wait: a run whose driver died is noticed after 90 seconds."),
+                reason="evaluation.not_resumable",
+                run_id=self.run_id,
+                status=str(self.status),
+            )
 
     @property
     def progress(self) -> float | None:

@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from aiplatform.core.axes import Axis, axis_for
-from aiplatform.core.i18n import catalogue, translate
+from aiplatform.core.i18n import translate
+from aiplatform.core.templates import template_environment
 from aiplatform.eval import shown
 from aiplatform.eval.model import (
     CORRECTION_NAMES,
@@ -180,16 +181,7 @@ def _percent(share: float | None) -> str:
 
 @cache
 def _environment(locale: str) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(catalogue(locale), newstyle=True)  # type: ignore[attr-defined]
+    environment = template_environment(TEMPLATES, locale)
 
     def localized(text: str | Message) -> str:
         return text.localized(locale) if isinstance(text, Message) else translate(text, locale)
