@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, Self
@@ -27,7 +28,7 @@ SAMPLED_TEMPERATURE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
+class Judge(ABC):
     """Judges one row at a time. Two judges of one identity are the same judge."""
 
     KIND: ClassVar[str] = ""
@@ -67,9 +68,9 @@ class Judge:
     timeout_s: float = TIMEOUT_S
 
     @property
+    @abstractmethod
     def form(self) -> Form:
         """The form of its verdicts."""
-        raise NotImplementedError
 
     @property
     def prompt(self) -> Prompt:
